@@ -1,0 +1,75 @@
+"""What becomes of an error in a handler: one place decides.
+
+An author's error handler for it, if there is one; otherwise the problem
+document or page of its status.  What is no `HttpError` is logged and answered
+by a 500 that tells nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from tarry.app.errors import HttpError
+from tarry.message.cookies import CookiesTooLarge
+from tarry.message.target import InvalidTarget, TooManyFields
+
+ErrorKey = int | str | type[BaseException] | None
+"""A status, a class of statuses such as `"4xx"`, a type of exception, or `None` for all."""
+
+
+class ErrorHandlers:
+    """An author's error handlers; the most specific one is asked.
+
+    A type of exception comes before a status, a status before its class, and
+    that before the handler for everything.
+    """
+
+    def __init__(self) -> None:
+        self._by_type: dict[type[BaseException], Callable[..., Any]] = {}
+        self._by_status: dict[int | str | None, Callable[..., Any]] = {}
+
+    def add(self, key: ErrorKey, function: Callable[..., Any]) -> None:
+        """Register a handler.
+
+        Raises:
+            ValueError: the key is none that an error can have, or is taken.
+        """
+        table: dict[Any, Callable[..., Any]] = self._by_status
+        if isinstance(key, type):
+            table = self._by_type
+        elif key is not None and key not in ("4xx", "5xx") and not _is_error_status(key):
+            raise ValueError(f'an error handler is for 400 to 599, "4xx" or "5xx", not {key!r}')
+        if key in table:
+            raise ValueError(f"there is an error handler for {key!r} already")
+        table[key] = function
+
+    def find(self, error: BaseException, status: int) -> Callable[..., Any] | None:
+        """The handler for an error that would be answered with `status`."""
+        for kind in type(error).__mro__:
+            if kind in self._by_type:
+                return self._by_type[kind]
+        for key in (status, f"{status // 100}xx", None):
+            if key in self._by_status:
+                return self._by_status[key]
+        return None
+
+
+def _is_error_status(key: object) -> bool:
+    return isinstance(key, int) and 400 <= key <= 599
+
+
+_FAULTS_OF_THE_CLIENT: Final[dict[type[BaseException], tuple[int, str]]] = {
+    TooManyFields: (400, "the query has too many parameters"),
+    InvalidTarget: (400, "the URL does not decode"),
+    CookiesTooLarge: (431, "the cookies are too large"),
+}
+"""What reading a request lazily may raise within a handler."""
+
+
+def as_http_error(error: BaseException) -> HttpError:
+    """What the client may know of an error."""
+    if isinstance(error, HttpError):
+        return error
+    for kind, (status, detail) in _FAULTS_OF_THE_CLIENT.items():
+        if isinstance(error, kind):
+            return HttpError(status, detail)
+    return HttpError(500)

@@ -1,0 +1,67 @@
+"""The pages that Tarry itself shows: one style, one place.
+
+Every value goes through `escape`; the policy allows the one inlined style by
+its hash and nothing else.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from typing import Final
+
+STYLE: Final = files("tarry.app").joinpath("page.css").read_text("utf-8")
+
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+
+CONTENT_SECURITY_POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+"""Sent with every page of Tarry's own."""
+
+_PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+{content}
+</main>
+</body>
+</html>
+"""
+
+
+def page(title: str, content: str) -> bytes:
+    """A whole page; `content` is HTML already, `title` is text."""
+    return _PAGE.format(title=escape(title), style=STYLE, content=content).encode()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of texts as HTML."""
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows
+    )
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"
+
+
+def error_page(
+    status: int, title: str, detail: str, faults: Iterable[tuple[str, str, str]] = ()
+) -> bytes:
+    """The page for an error; `faults` are name, place and reason of bad parameters."""
+    parts = [f"<h1><b>{status}</b> {escape(title)}</h1>"]
+    if detail:
+        parts.append(f"<p>{escape(detail)}</p>")
+    rows = list(faults)
+    if rows:
+        parts.append(table(("Parameter", "Found in", "What is wrong"), rows))
+    parts.append('<footer><a href="/">Start page</a></footer>')
+    return page(f"{status} {title}", "\n".join(parts))

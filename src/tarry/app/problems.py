@@ -1,0 +1,39 @@
+"""How an error is told: as a problem document, or as a page to who prefers HTML."""
+
+from typing import Final
+
+import msgspec
+
+from tarry.app.errors import PROBLEM_TYPE, BadParameters, HttpError
+from tarry.app.pages import CONTENT_SECURITY_POLICY, error_page
+from tarry.app.results import Answer
+from tarry.exchange import Exchange
+from tarry.message.heads import ResponseHead
+from tarry.message.mediatypes import best_match
+from tarry.message.status import phrase
+
+_OFFERS: Final = ("application/problem+json", "application/json", "text/html")
+_to_json: Final = msgspec.json.Encoder().encode
+
+
+def problem_answer(exchange: Exchange, error: HttpError) -> Answer:
+    """The answer for an error in the form that the client prefers."""
+    accept = exchange.head.headers.get(b"accept")
+    if accept is not None and best_match(accept.decode("latin-1"), _OFFERS) == "text/html":
+        return _page(error)
+    fields = [(b"content-type", PROBLEM_TYPE), (b"vary", b"accept"), *error.headers]
+    return ResponseHead(error.status, fields), _to_json(error.problem())
+
+
+def _page(error: HttpError) -> Answer:
+    faults = error.faults if isinstance(error, BadParameters) else []
+    rows = [(fault["name"], fault["in"], fault["reason"]) for fault in faults]
+    fields = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"vary", b"accept"),
+        *error.headers,
+    ]
+    body = error_page(error.status, phrase(error.status), error.detail, rows)
+    return ResponseHead(error.status, fields), body

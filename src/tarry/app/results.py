@@ -1,0 +1,168 @@
+"""From what a handler returns to an answer.
+
+A table by type holds a function for each kind of result; a type that it does
+not know is looked up once by its bases and remembered.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from types import NoneType
+from typing import Any, Final
+
+import msgspec
+
+from tarry.app.responses import Html, Response, Stream
+from tarry.message.cookies import SetCookie
+from tarry.message.headers import Headers
+from tarry.message.heads import Field, ResponseHead
+
+Answer = tuple[ResponseHead, bytes]
+"""The head and the whole body of an answer."""
+
+CONTENT_TYPE: Final = b"content-type"
+TEXT: Final = ResponseHead(200, [(CONTENT_TYPE, b"text/plain; charset=utf-8")])
+HTML: Final = ResponseHead(200, [(CONTENT_TYPE, b"text/html; charset=utf-8")])
+JSON: Final = ResponseHead(200, [(CONTENT_TYPE, b"application/json")])
+BYTES: Final = ResponseHead(200, [(CONTENT_TYPE, b"application/octet-stream")])
+NOTHING: Final = ResponseHead(204)
+
+_to_json: Final = msgspec.json.Encoder().encode
+
+
+class ResultError(TypeError):
+    """A handler returned something that cannot be sent: a bug of the handler."""
+
+
+def _text(result: str) -> Answer:
+    return TEXT, result.encode()
+
+
+def _html(result: str) -> Answer:
+    return HTML, result.encode()
+
+
+def _json(result: object) -> Answer:
+    try:
+        return JSON, _to_json(result)
+    except TypeError as error:
+        raise ResultError(f"a handler returned what is no JSON: {error}") from error
+
+
+def _bytes(result: bytes | bytearray | memoryview) -> Answer:
+    return BYTES, bytes(result)
+
+
+def _nothing(result: None) -> Answer:
+    return NOTHING, b""
+
+
+def _response(response: Response) -> "Answer | Stream":
+    body = response.body
+    fields = [
+        *response.headers.to_fields(),
+        *((b"set-cookie", cookie.encode()) for cookie in response.cookies),
+    ]
+    if isinstance(body, Stream):
+        return _amended_stream(body, response)
+    if body is None:
+        # No body is 204 by default, and no body at all for a status that was asked for.
+        status = 204 if response.status == 200 else response.status
+        return ResponseHead(status, fields), b""
+    converted = answer_for(body)
+    if isinstance(converted, Stream):
+        return _amended_stream(converted, response)
+    head, content = converted
+    return ResponseHead(response.status, _merged(head.fields, fields)), content
+
+
+def _amended_stream(stream: Stream, response: Response) -> Stream:
+    for name, value in response.headers.items():
+        stream.headers.add(name, value)
+    for cookie in response.cookies:
+        stream.headers.add("set-cookie", cookie.encode().decode("latin-1"))
+    if response.status != 200:
+        stream.status = response.status
+    return stream
+
+
+def _merged(defaults: tuple[Field, ...], given: list[Field]) -> list[Field]:
+    names = {name.lower() for name, _ in given}
+    return [field for field in defaults if field[0] not in names] + given
+
+
+def _tuple(parts: tuple[Any, ...]) -> "Answer | Stream":
+    """Order-free: a status, headers, cookies, and at most one body."""
+    response = Response()
+    bodies = []
+    status_given = False
+    for part in parts:
+        if type(part) is int and 200 <= part <= 599 and not status_given:
+            response.status, status_given = part, True
+        elif isinstance(part, Headers):
+            for name, value in part.items():
+                response.headers.add(name, value)
+        elif isinstance(part, SetCookie):
+            response.cookies.append(part)
+        else:
+            bodies.append(part)
+    if len(bodies) > 1:
+        raise ResultError(f"a handler returned a tuple with {len(bodies)} bodies; one is possible")
+    if bodies and isinstance(bodies[0], Response):
+        raise ResultError("a handler returned a tuple with a Response; set its fields instead")
+    response.body = bodies[0] if bodies else None
+    return _response(response)
+
+
+def _stream(stream: Stream) -> Stream:
+    return stream
+
+
+def _generator(pieces: Generator[Any] | AsyncGenerator[Any]) -> Stream:
+    return Stream(pieces)
+
+
+_CONVERTERS: Final[dict[type, Callable[[Any], Answer | Stream]]] = {
+    str: _text,
+    Html: _html,
+    dict: _json,
+    list: _json,
+    bytes: _bytes,
+    bytearray: _bytes,
+    memoryview: _bytes,
+    NoneType: _nothing,
+    tuple: _tuple,
+    Response: _response,
+    Stream: _stream,
+    Generator: _generator,
+    AsyncGenerator: _generator,
+}
+"""One row for each kind of result; other types are JSON."""
+
+
+def converter_for(kind: type) -> Callable[[Any], Answer | Stream]:
+    """The function that answers with results of a type; the next look-up finds it at once."""
+    for base in kind.__mro__:
+        if base in _CONVERTERS:
+            convert = _CONVERTERS[base]
+            break
+    else:
+        generators = [base for base in (Generator, AsyncGenerator) if issubclass(kind, base)]
+        convert = _generator if generators else _json
+    _CONVERTERS[kind] = convert
+    return convert
+
+
+def answer_for(result: Any) -> Answer | Stream:
+    """The answer with which a result is sent.
+
+    Raises:
+        ResultError: the result cannot be sent.
+        InvalidField: a header or cookie that would break the message.
+    """
+    kind = type(result)
+    convert = _CONVERTERS.get(kind) or converter_for(kind)
+    return convert(result)
+
+
+def as_html(result: Any) -> Any:
+    """A text result of a handler that is annotated with `-> Html`."""
+    return Html(result) if type(result) is str else result

@@ -1,0 +1,1 @@
+"""The program `tarry`: its command line."""

@@ -1,0 +1,231 @@
+"""The seam: one request and its answer, all that server and app share.
+
+The server makes an `Exchange` for each request head and hands it to the
+application's `handle`.  The application reads the body and gives the answer
+through it and knows nothing else of sockets or protocols; the server knows
+nothing else of routes and handlers.  Everything here runs on the event loop.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from tarry.message.heads import RequestHead, ResponseHead
+
+BODY_HIGH_WATER_BYTES: Final = 64 * 1024
+"""Unread body bytes at which the server stops reading from the client."""
+
+
+class ClientGone(Exception):
+    """The client left: no more body comes, and nobody reads an answer."""
+
+
+class Application(Protocol):
+    """What a server serves."""
+
+    def handle(self, exchange: "Exchange", /) -> None:
+        """Answer an exchange, now or later; called as soon as its head is there."""
+
+    async def startup(self) -> None:
+        """Called on the loop that will serve, before the first connection."""
+
+    async def shutdown(self) -> None:
+        """Called after the last connection has closed."""
+
+
+class RequestBody:
+    """The body of one request, as far as it has come.
+
+    Read it in one of two ways: `on_complete` for the whole body without a
+    task, or `read` for the next piece from a coroutine.
+    """
+
+    __slots__ = ("_callback", "_ended", "_error", "_exchange", "_pieces", "_wanted", "_waiter",
+                 "buffered_bytes", "trailers")  # fmt: skip
+
+    def __init__(self, exchange: "Exchange") -> None:
+        self._exchange = exchange
+        self._pieces: list[bytes] = []
+        self._ended = self._wanted = False
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._callback: Callable[[bytes], None] | None = None
+        self.buffered_bytes = 0
+        self.trailers: list[tuple[bytes, bytes]] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether the reader is so far behind that the client should wait."""
+        return self._callback is None and self.buffered_bytes >= BODY_HIGH_WATER_BYTES
+
+    def on_complete(self, callback: Callable[[bytes], None]) -> None:
+        """Have `callback` called once with the whole body; never if the client leaves."""
+        self._want()
+        if self._ended:
+            callback(self._take())
+        else:
+            self._callback = callback
+
+    async def read(self) -> bytes:
+        """The next piece of the body, `b""` at its end.
+
+        Raises:
+            ClientGone: the client left before the end.
+        """
+        self._want()
+        while not self._pieces and not self._ended:
+            if self._error is not None:
+                raise self._error
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._take()
+
+    def _want(self) -> None:
+        if not self._wanted:
+            self._wanted = True
+            self._exchange.ask_for_body()
+
+    def _take(self) -> bytes:
+        pieces, self._pieces = self._pieces, []
+        was_full, self.buffered_bytes = self.full, 0
+        if was_full:
+            self._exchange.resume_body()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def feed(self, data: bytes) -> None:
+        """Called by the server with the next piece."""
+        self._pieces.append(data)
+        self.buffered_bytes += len(data)
+        self._wake()
+
+    def finish(self, trailers: list[tuple[bytes, bytes]]) -> None:
+        """Called by the server at the end of the body."""
+        self._ended = True
+        self.trailers = trailers
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback(self._take())
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """Called by the server when the rest will not come."""
+        self._error = error
+        self._callback = None
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+class Exchange(ABC):
+    """One request and its answer; a server makes one for each head.
+
+    `body` is `None` for a request without one.  `started` says that the head
+    of the answer went out, `answered` that all of it did, `gone` that the
+    client left.  `status` and `sent_bytes` are those of the answer, once it
+    started.  `arrived_s` is the monotonic time of the head where the server
+    logs; `context` belongs to the application.
+    """
+
+    __slots__ = ("_on_gone", "answered", "arrived_s", "body", "carrier", "context", "gone",
+                 "head", "sent_bytes", "started", "status")  # fmt: skip
+
+    def __init__(self, carrier: Any, head: RequestHead) -> None:
+        self.carrier = carrier
+        self.head = head
+        self.body = None if head.end_stream else RequestBody(self)
+        self.started = self.answered = self.gone = False
+        self._on_gone: list[Callable[[], None]] | None = None
+
+    @property
+    @abstractmethod
+    def client(self) -> str:
+        """Address of the peer, `""` where it has none."""
+
+    @property
+    @abstractmethod
+    def scheme(self) -> str:
+        """`"http"` or `"https"`."""
+
+    @abstractmethod
+    def respond(self, head: ResponseHead, body: bytes) -> None:
+        """Give the whole answer; a client that only half-closed still gets it.
+
+        Raises:
+            LengthError: the head announced another length; nothing was sent.
+        """
+
+    @abstractmethod
+    def start(self, head: ResponseHead) -> None:
+        """Send the head of an answer whose body follows by `write`."""
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """Send a piece of the body without waiting.
+
+        Raises:
+            LengthError: more bytes than the head announced.
+        """
+
+    @abstractmethod
+    async def drained(self) -> None:
+        """Wait until the client has taken enough of the answer.
+
+        Raises:
+            ClientGone: it left instead.
+        """
+
+    @abstractmethod
+    def end(self) -> None:
+        """End the body.
+
+        Raises:
+            LengthError: fewer bytes than the head announced.
+        """
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Break off a started answer so that the client sees that it is incomplete."""
+
+    @abstractmethod
+    def ask_for_body(self) -> None:
+        """The body is about to be read: answer `Expect: 100-continue`."""
+
+    @abstractmethod
+    def resume_body(self) -> None:
+        """The reader has caught up: go on receiving."""
+
+    async def write(self, data: bytes) -> None:
+        """Send a piece of the body and wait until the client can take more.
+
+        Raises:
+            ClientGone: nobody reads any more.
+            LengthError: more bytes than the head announced.
+        """
+        if self.gone:
+            raise ClientGone("the client left")
+        self.send(data)
+        await self.drained()
+
+    def on_gone(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called once when the client leaves before the answer is complete."""
+        if self.gone:
+            callback()
+        elif self._on_gone is None:
+            self._on_gone = [callback]
+        else:
+            self._on_gone.append(callback)
+
+    def lose(self) -> None:
+        """Called by the server when the client left; readers and waiters hear of it."""
+        if self.gone:
+            return
+        self.gone = True
+        if self.body is not None:
+            self.body.fail(ClientGone("the client left"))
+        callbacks, self._on_gone = self._on_gone, None
+        for callback in callbacks or ():
+            callback()

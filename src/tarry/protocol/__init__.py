@@ -1,0 +1,1 @@
+"""Engines: bytes become events, answers become bytes; no sockets, no clock, no await."""

@@ -1,0 +1,113 @@
+"""Heads of HTTP/1.1: encoding ours, and saying what is wrong with theirs."""
+
+import re
+from typing import Final
+
+from tarry.message.heads import FieldBlock, ResponseHead
+from tarry.message.status import phrase
+from tarry.protocol.errors import PeerError
+from tarry.protocol.limits import Limits
+
+_REQUEST_LINE: Final = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ HTTP/[0-9]\.[0-9]")
+_BARE_LINE_END: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
+_TOKEN_CHARACTER: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
+_CODING: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+MAX_REQUEST_LINE_OVERHEAD_BYTES: Final = 64
+"""Room for the method, two spaces and the version beside the target."""
+
+
+def encode(head: ResponseHead) -> bytes:
+    """The status line and fields of an answer; kept on the head for the next time."""
+    lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, phrase(head.status).encode())]
+    lines += [b"%b: %b\r\n" % field for field in head.fields]
+    head.http1 = b"".join(lines)
+    return head.http1
+
+
+def check_sizes(raw: bytes, limits: Limits) -> None:
+    """Refuse a head that is larger than the limits, in whole or in part.
+
+    Raises:
+        PeerError: 414 for the target, 431 for the rest.
+    """
+    lines = raw.split(b"\r\n")
+    target = lines[0].partition(b" ")[2].rpartition(b" ")[0]
+    if len(target) > limits.max_target_bytes:
+        raise PeerError(414, f"the target is longer than {limits.max_target_bytes} bytes")
+    if len(raw) > limits.max_head_bytes:
+        raise PeerError(431, f"the header section is larger than {limits.max_head_bytes} bytes")
+    fields = [line for line in lines[1:] if line]
+    if len(fields) > limits.max_fields:
+        raise PeerError(431, f"there are more than {limits.max_fields} header fields")
+    if max(map(len, lines)) > limits.max_field_line_bytes:
+        raise PeerError(431, f"a field is longer than {limits.max_field_line_bytes} bytes")
+
+
+def check_beginning(raw: bytes, limits: Limits) -> None:
+    """Refuse the first bytes of a head as soon as they cannot become one.
+
+    Raises:
+        PeerError: 400, 414 or 431.
+    """
+    if not _TOKEN_CHARACTER.match(raw):
+        raise PeerError(400, "this is not HTTP")
+    line, complete, _ = raw.partition(b"\r\n")
+    if not complete and len(line) > limits.max_target_bytes + MAX_REQUEST_LINE_OVERHEAD_BYTES:
+        raise PeerError(414, f"the target is longer than {limits.max_target_bytes} bytes")
+    if complete and not _REQUEST_LINE.fullmatch(line):
+        raise PeerError(400, "the request line is malformed")
+    if len(raw) > limits.max_head_bytes:
+        check_sizes(raw, limits)
+    if _BARE_LINE_END.search(raw):
+        raise PeerError(400, "a line ends without CR LF")
+
+
+def diagnose(raw: bytes, limits: Limits) -> PeerError:
+    """Say why the parser refused a complete head."""
+    try:
+        check_sizes(raw, limits)
+    except PeerError as error:
+        return error
+    lines = raw.split(b"\r\n")
+    if not _REQUEST_LINE.fullmatch(lines[0]):
+        return PeerError(400, "the request line is malformed")
+    names = [line.partition(b":")[0].lower() for line in lines[1:]]
+    if lines[0].endswith(b"1.1") and names.count(b"host") != 1:
+        return PeerError(400, "a request needs exactly one Host")
+    codings = [line for line in lines if line.lower().startswith(b"transfer-encoding:")]
+    if len(codings) == 1 and b"content-length" not in names:
+        return _diagnose_coding(codings[0].partition(b":")[2])
+    if codings or b"content-length" in names:
+        return PeerError(400, "the length of the body is ambiguous")
+    return PeerError(400, "a header field is malformed")
+
+
+def _diagnose_coding(value: bytes) -> PeerError:
+    """501 for one coding we do not know, 400 for anything that leaves the length open."""
+    if _CODING.fullmatch(value.strip(b" \t")):
+        return PeerError(501, "the only transfer coding known here is chunked")
+    return PeerError(400, "the length of the body is ambiguous")
+
+
+def body_length(headers: FieldBlock, http_version: bytes, limits: Limits) -> int | None:
+    """The announced length of a body, `None` for a chunked one (RFC 9112 section 6.3).
+
+    Raises:
+        PeerError: 400 for a coding on HTTP/1.0, 413 for a body over the limit,
+            501 for a coding that we do not know.
+    """
+    coding = headers.get(b"transfer-encoding")
+    if coding is None:
+        length = int(headers.get(b"content-length") or b"0")
+        if length > limits.max_body_bytes:
+            raise PeerError(413, f"the body is larger than {limits.max_body_bytes} bytes")
+        return length
+    if http_version != b"1.1":
+        raise PeerError(400, "HTTP/1.0 has no transfer codings")
+    codings = [part.strip(b" \t").lower() for part in coding.split(b",")]
+    if codings == [b"chunked"]:
+        return None
+    if all(_CODING.fullmatch(part) for part in codings):
+        raise PeerError(501, "the only transfer coding known here is chunked")
+    raise PeerError(400, "the length of the body is ambiguous")

@@ -1,0 +1,353 @@
+"""One connection: bytes from a socket to an engine, its events to exchanges, answers back.
+
+Everything here is synchronous.  While bytes are taken in the connection is
+corked: answers given meanwhile leave together in one write at the end.
+"""
+
+import asyncio
+from typing import Final, cast
+
+from tarry.message.heads import RequestHead
+from tarry.protocol.engine import Engine, Reading
+from tarry.protocol.errors import PeerError
+from tarry.protocol.events import Data, EndOfBody, Event, StreamReset, StreamWritable, SwitchToHTTP2
+from tarry.protocol.http1 import HTTP1Engine
+from tarry.protocol.http2 import HTTP2Engine
+from tarry.server.refusals import refusal_body, refusal_head
+from tarry.server.service import Service
+from tarry.server.streams import Stream
+from tarry.timing import Timed
+
+_IDLE, _HEAD, _BODY, _NOTHING = Reading.IDLE, Reading.HEAD, Reading.BODY, Reading.NOTHING
+
+SEND_HIGH_WATER_BYTES: Final = 64 * 1024
+"""Bytes of one answer held back by HTTP/2 flow control at which its handler waits."""
+
+LINGER_BYTES: Final = 1024 * 1024
+"""What a refused client may go on sending before it is cut."""
+
+
+class Connection(asyncio.Protocol, Timed):
+    """A client's connection; carries its exchanges."""
+
+    __slots__ = (
+        "_client", "_linger_left", "_reading_paused", "_refused", "_room_waiters",
+        "_transport", "_unsent_bytes", "_writing_paused", "corked", "engine", "lost", "open",
+        "service",
+    )  # fmt: skip
+
+    _transport: asyncio.Transport
+
+    def __init__(self, service: Service) -> None:
+        Timed.__init__(self)
+        self.service = service
+        self.engine: Engine = HTTP1Engine(service.limits, service.head_parser)
+        self.open: dict[int, Stream] = {}
+        self.corked = self.lost = self._refused = False
+        self._reading_paused = self._writing_paused = False
+        self._linger_left: int | None = None
+        self._unsent_bytes = 0
+        self._room_waiters: list[asyncio.Future[None]] | None = None
+        self._client: str | None = None
+
+    # ---- the socket's side -----------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is open; the first head must come within its timeout."""
+        self._transport = cast("asyncio.Transport", transport)
+        service = self.service
+        service.opened(self)
+        service.timers.set(self, service.timers.now_s + service.settings.head_timeout_s)
+        if service.draining:
+            self.shut()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: take all they bring, then write all answers at once."""
+        if self._linger_left is not None:
+            self._linger(len(data))
+            return
+        self.corked = True
+        try:
+            event = self.engine.receive_data(data)
+            while event is not None:
+                if type(event) in _TAKERS:
+                    _TAKERS[type(event)](self, event)
+                else:
+                    self._take_head(event)  # type: ignore[arg-type]  # because no other is left
+                event = self.engine.next_event() if self.engine.more else None
+        except PeerError as error:
+            self._refuse(error)
+            self._take_events()
+        self.corked = False
+        self._flush()
+
+    def eof_received(self) -> bool:
+        """The client sends no more: waiting handlers hear of it, whole answers still go out."""
+        if self._linger_left is not None:
+            return False
+        self.corked = True
+        try:
+            self.engine.receive_eof()
+        except PeerError as error:
+            self._refuse(error)
+        for exchange in list(self.open.values()):
+            exchange.lose()
+        self.corked = False
+        self._flush()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The socket is closed: whoever still waits on it hears of it."""
+        self.lost = True
+        self.service.timers.remove(self)
+        self.service.closed(self)
+        exchanges, self.open = self.open, {}
+        for exchange in exchanges.values():
+            exchange.lose()
+        self._wake_room_waiters()
+
+    def pause_writing(self) -> None:
+        """The client is slower than its answers: handlers wait."""
+        self._writing_paused = True
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self._set_deadline(self.service.settings.send_timeout_s)
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        self._writing_paused = False
+        self._wake_room_waiters()
+
+    # ---- events ----------------------------------------------------------------------
+
+    def _take_events(self) -> None:
+        """Take what the engine still has, refusing what must be."""
+        while True:
+            try:
+                event = self.engine.next_event()
+            except PeerError as error:
+                self._refuse(error)
+                continue
+            if event is None:
+                return
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        take = _TAKERS.get(type(event), Connection._take_head)
+        take(self, event)
+
+    def _take_head(self, head: RequestHead) -> None:
+        stream = Stream(self, head)
+        service = self.service
+        if service.access_log is None:
+            service.handle(stream)
+        else:
+            stream.arrived_s = service.now_s()
+            service.handle(stream)
+        if stream.answered:
+            self._log(stream)
+        else:
+            self.open[head.stream_id] = stream
+
+    def _take_data(self, event: Data) -> None:
+        exchange = self.open.get(event.stream_id)
+        if exchange is not None and exchange.body is not None:
+            exchange.body.feed(event.data)
+            if exchange.body.full and not self._reading_paused:
+                self._reading_paused = True
+                self._transport.pause_reading()
+
+    def _take_end(self, event: EndOfBody) -> None:
+        exchange = self.open.get(event.stream_id)
+        if exchange is not None and exchange.body is not None:
+            exchange.body.finish(event.trailers)
+
+    def _take_reset(self, event: StreamReset) -> None:
+        exchange = self.open.pop(event.stream_id, None)
+        if exchange is not None:
+            exchange.lose()
+            self._wake_room_waiters()
+
+    def _take_writable(self, event: StreamWritable) -> None:
+        self._wake_room_waiters()
+
+    def _take_switch(self, event: SwitchToHTTP2) -> None:
+        self.engine = HTTP2Engine(self.service.limits)
+        first = self.engine.receive_data(event.data)
+        if first is not None:
+            self._take(first)
+
+    def _refuse(self, error: PeerError) -> None:
+        """Answer what is no request, and tell a handler that waits for the rest of one."""
+        body = refusal_body(error.status, error.detail)
+        head = refusal_head(error.status)
+        self.engine.refuse(error.stream_id, head, body, self.service.stamp)
+        exchange = self.open.pop(error.stream_id, None)
+        if exchange is not None:
+            exchange.started = exchange.answered = True
+            exchange.lose()
+        self._refused = True
+
+    # ---- called by its streams ---------------------------------------------------------
+
+    @property
+    def client(self) -> str:
+        """Address of the peer, `""` where it has none."""
+        if self._client is None:
+            peer = self._transport.get_extra_info("peername")
+            self._client = str(peer[0]) if isinstance(peer, tuple) else ""
+        return self._client
+
+    def answered(self, stream: Stream) -> None:
+        """The answer of an open stream is complete: log it and go on with the next request."""
+        if self.open.pop(stream.head.stream_id, None) is not None:
+            self._log(stream)
+        if not self.corked and not self.lost:
+            self.resume_reading()
+            self.corked = True
+            self._take_events()
+            self.corked = False
+            self._flush()
+
+    def _log(self, stream: Stream) -> None:
+        log = self.service.access_log
+        if log is not None:
+            run_s = self.service.now_s() - stream.arrived_s
+            log.record(stream.head, self.client, stream.status, stream.sent_bytes, run_s)
+
+    def is_full(self, stream: Stream) -> bool:
+        """Whether a stream should wait before it sends more."""
+        if self._writing_paused:
+            return True
+        return self.engine.pending_bytes(stream.head.stream_id) > SEND_HIGH_WATER_BYTES
+
+    def wait_for_room(self) -> asyncio.Future[None]:
+        """Done when there may be room for more, or the connection is lost."""
+        waiter = asyncio.get_running_loop().create_future()
+        if self._room_waiters is None:
+            self._room_waiters = []
+        self._room_waiters.append(waiter)
+        return waiter
+
+    def _wake_room_waiters(self) -> None:
+        waiters, self._room_waiters = self._room_waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def resume_reading(self) -> None:
+        """Go on receiving, if that was paused."""
+        if self._reading_paused and not self.lost:
+            self._reading_paused = False
+            self._transport.resume_reading()
+            self._set_deadline(self.service.settings.body_timeout_s)
+
+    # ---- writing, timeouts and the end -----------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what there is, unless more is about to come."""
+        if not self.corked:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what the engine has, then see what the connection waits for."""
+        engine = self.engine
+        out = engine.data_to_send()
+        if out:
+            self._transport.write(out)
+        if engine.closing:
+            self._close()
+            return
+        reading = engine.reading
+        if reading is _IDLE:
+            service = self.service
+            deadline_s = service.idle_deadline_s
+            if self._bucket is None or deadline_s < self.deadline_s:
+                service.timers.set(self, deadline_s)
+            else:
+                self.deadline_s = deadline_s
+        else:
+            self._wait_for(reading)
+
+    def _wait_for(self, reading: Reading) -> None:
+        settings = self.service.settings
+        if reading is _HEAD:
+            # Once per head: more bytes of it do not put the end off (slow clients).
+            self._set_deadline(settings.head_timeout_s, later=False)
+        elif reading is _BODY:
+            self._set_deadline(settings.body_timeout_s)
+        elif self.engine.held_bytes > settings.limits.max_pipelined_bytes:
+            if not self._reading_paused:
+                self._reading_paused = True
+                self._transport.pause_reading()
+
+    def _set_deadline(self, after_s: float, *, later: bool = True) -> None:
+        timers = self.service.timers
+        deadline_s = timers.now_s + after_s
+        if later or self._bucket is None or deadline_s < self.deadline_s:
+            timers.set(self, deadline_s)
+
+    def expire(self) -> None:
+        """The deadline has passed: what it means depends on what is awaited."""
+        reading = self.engine.reading
+        if self._linger_left is not None:
+            self._transport.abort()
+        elif self._writing_paused:
+            self._expire_writing()
+        elif reading is _HEAD:
+            self._time_out("the request head did not come in time")
+        elif reading is _BODY and not self._reading_paused:
+            self._time_out("the request body did not come in time")
+        elif reading is _IDLE:
+            self.shut()
+
+    def _expire_writing(self) -> None:
+        """Cut a client that took nothing since the last look."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent >= self._unsent_bytes:
+            self._transport.abort()
+        else:
+            self._unsent_bytes = unsent
+            self._set_deadline(self.service.settings.send_timeout_s)
+
+    def _time_out(self, detail: str) -> None:
+        for stream_id in [*self.open] or [0]:
+            self._refuse(PeerError(408, detail, stream_id))
+        self.engine.shut()
+        self._flush()
+
+    def _close(self) -> None:
+        """Close, but let a client that is still sending read the answer first."""
+        self.service.timers.remove(self)
+        sending = self._refused or self.engine.reading is _BODY or self.engine.held_bytes
+        if not sending or not self._transport.can_write_eof():
+            self._transport.close()
+        elif self._linger_left is None:
+            self._linger_left = LINGER_BYTES
+            self._transport.write_eof()
+            self._set_deadline(self.service.settings.linger_timeout_s)
+            if self._reading_paused:
+                self._transport.resume_reading()
+
+    def _linger(self, size: int) -> None:
+        self._linger_left = (self._linger_left or 0) - size
+        if self._linger_left < 0:
+            self._transport.abort()
+
+    def shut(self) -> None:
+        """Finish what is under way, then close."""
+        self.engine.shut()
+        self._flush()
+
+    def cut(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+
+_TAKERS: Final = {
+    Data: Connection._take_data,
+    EndOfBody: Connection._take_end,
+    StreamReset: Connection._take_reset,
+    StreamWritable: Connection._take_writable,
+    SwitchToHTTP2: Connection._take_switch,
+}
+"""What to do with each kind of event; any other is a request head."""

@@ -1,0 +1,75 @@
+"""What all connections of one worker share."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from tarry.exchange import Application
+from tarry.message.dates import format_date
+from tarry.protocol.engine import Stamp
+from tarry.protocol.http1 import HeadParser
+from tarry.server.accesslog import AccessLog
+from tarry.server.settings import ServerSettings
+from tarry.timing import Clock, TimerTable
+
+
+class OpenConnection(Protocol):
+    """A connection, as the worker sees it."""
+
+    def shut(self) -> None:
+        """Finish what is under way, then close."""
+
+    def cut(self) -> None:
+        """Close at once."""
+
+
+class Service:
+    """Application, settings, timers and open connections of one worker.
+
+    `handle` is the application's.  `stamp` holds the fields of the current
+    second, `idle_deadline_s` when a connection that falls idle now will close;
+    `on_empty` is called when the last connection has closed.
+    """
+
+    __slots__ = (
+        "_clock", "_stamp_second", "access_log", "connections", "draining", "handle",
+        "head_parser", "idle_deadline_s", "limits", "on_empty", "settings", "stamp", "timers",
+    )  # fmt: skip
+
+    def __init__(self, application: Application, settings: ServerSettings, clock: Clock) -> None:
+        self.handle = application.handle
+        self.head_parser = HeadParser()
+        self.settings = settings
+        self.limits = settings.limits
+        self.timers = TimerTable(clock)
+        self.access_log = AccessLog(settings.access_log_format) if settings.access_log else None
+        self.connections: dict[OpenConnection, None] = {}
+        self.draining = False
+        self.on_empty: Callable[[], None] | None = None
+        self._clock = clock
+        self._stamp_second = -1
+        self.stamp = Stamp(b"")
+        self.tick()
+
+    def tick(self) -> None:
+        """Look at the clock: expire what is due and renew the date."""
+        self.timers.advance()
+        self.idle_deadline_s = self.timers.now_s + self.settings.idle_timeout_s
+        second = int(self._clock.wall_s())
+        if second != self._stamp_second:
+            self._stamp_second = second
+            date = format_date(second).encode()
+            self.stamp = Stamp(date, self.settings.server_header.encode())
+
+    def now_s(self) -> float:
+        """The exact monotonic time."""
+        return self._clock.monotonic_s()
+
+    def opened(self, connection: OpenConnection) -> None:
+        """A connection was accepted."""
+        self.connections[connection] = None
+
+    def closed(self, connection: OpenConnection) -> None:
+        """A connection is no more."""
+        self.connections.pop(connection, None)
+        if not self.connections and self.on_empty is not None:
+            self.on_empty()

@@ -1,0 +1,116 @@
+"""The exchange of one request on a connection: answers go to its engine."""
+
+from tarry.exchange import ClientGone, Exchange
+from tarry.message.heads import ResponseHead
+
+
+class Stream(Exchange):
+    """One request on a connection, which is its `carrier`.
+
+    On HTTP/2 several are open at once, on HTTP/1.1 one.  An answer that is
+    given while the connection takes bytes in leaves with the others.
+    """
+
+    __slots__ = ()
+
+    @property
+    def client(self) -> str:
+        """Address of the peer, `""` where it has none."""
+        return str(self.carrier.client)
+
+    @property
+    def scheme(self) -> str:
+        """`"http"`."""
+        return "http"
+
+    def respond(self, head: ResponseHead, body: bytes) -> None:
+        """Give the whole answer; a client that only half-closed still gets it.
+
+        Raises:
+            LengthError: the head announced another length; nothing was sent.
+        """
+        if self.started and self._is_refused():
+            return
+        connection = self.carrier
+        if not connection.lost:
+            connection.engine.respond(self.head.stream_id, head, body, connection.service.stamp)
+        self.started = self.answered = True
+        self.status = head.status
+        self.sent_bytes = len(body)
+        if connection.open or not connection.corked:
+            connection.answered(self)
+
+    def _is_refused(self) -> bool:
+        """Whether the server had to answer itself; an author's second answer is a bug."""
+        if not self.gone:
+            raise RuntimeError("this request has been answered already")
+        return True
+
+    def start(self, head: ResponseHead) -> None:
+        """Send the head of an answer whose body follows by `write`."""
+        if self.started and self._is_refused():
+            return
+        self.started = True
+        self.status = head.status
+        self.sent_bytes = 0
+        connection = self.carrier
+        if not connection.lost:
+            connection.engine.start(self.head.stream_id, head, connection.service.stamp)
+            connection.flush()
+
+    def send(self, data: bytes) -> None:
+        """Send a piece of the body without waiting.
+
+        Raises:
+            LengthError: more bytes than the head announced.
+        """
+        connection = self.carrier
+        if not connection.lost:
+            connection.engine.send(self.head.stream_id, data)
+            self.sent_bytes += len(data)
+            connection.flush()
+
+    async def drained(self) -> None:
+        """Wait until the client has taken enough of the answer.
+
+        Raises:
+            ClientGone: it left instead.
+        """
+        connection = self.carrier
+        while not connection.lost and not self.gone and connection.is_full(self):
+            await connection.wait_for_room()
+        if connection.lost or self.gone:
+            raise ClientGone("the client left")
+
+    def end(self) -> None:
+        """End the body.
+
+        Raises:
+            LengthError: fewer bytes than the head announced.
+        """
+        if not self.answered:
+            connection = self.carrier
+            if not connection.lost:
+                connection.engine.end(self.head.stream_id)
+            self.answered = True
+            connection.answered(self)
+
+    def abort(self) -> None:
+        """Break off a started answer so that the client sees that it is incomplete."""
+        if not self.answered:
+            connection = self.carrier
+            if not connection.lost:
+                connection.engine.abort(self.head.stream_id)
+            self.answered = True
+            connection.answered(self)
+
+    def ask_for_body(self) -> None:
+        """The body is about to be read: answer `Expect: 100-continue`."""
+        connection = self.carrier
+        if self.head.expect_continue and not connection.lost:
+            connection.engine.continue_(self.head.stream_id)
+            connection.flush()
+
+    def resume_body(self) -> None:
+        """The reader has caught up: go on receiving."""
+        self.carrier.resume_reading()

@@ -1,0 +1,1 @@
+"""Clients and clocks for the tests of an application."""

@@ -1,0 +1,144 @@
+"""All clocks and timers.
+
+One `TimerTable` per worker holds every timeout, in buckets of a fixed width;
+an entry moves to a later bucket only when its bucket comes up.  Putting off a
+deadline, which each request does, is then one attribute and no table work.
+"""
+
+import heapq
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+NEVER: Final = float("inf")
+
+
+class Clock(Protocol):
+    """Where time comes from; tests pass one that jumps."""
+
+    def monotonic_s(self) -> float:
+        """Seconds that never go back."""
+
+    def wall_s(self) -> float:
+        """Seconds since 1970-01-01 UTC."""
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    __slots__ = ()
+
+    def monotonic_s(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def wall_s(self) -> float:
+        """Seconds since 1970-01-01 UTC."""
+        return time.time()
+
+
+class Timed:
+    """Something with a deadline; `expire` is called once when it has passed.
+
+    Move `deadline_s` to a later time by assigning it; to set the first one or
+    an earlier one call `TimerTable.set`.
+    """
+
+    __slots__ = ("_bucket", "deadline_s")
+
+    def __init__(self) -> None:
+        self.deadline_s = NEVER
+        self._bucket: int | None = None
+
+    def expire(self) -> None:
+        """Called by the table after the deadline."""
+        raise TypeError(f"{type(self).__name__} does not say what happens when it expires")
+
+
+class TimerTable:
+    """Deadlines in buckets of `width_s` seconds: never early, less than two widths late.
+
+    `now_s` is the time of the last `advance`, a cheap clock for deadlines.
+    """
+
+    def __init__(self, clock: Clock, width_s: float = 0.25) -> None:
+        self._clock = clock
+        self._width_s = width_s
+        self._buckets: dict[int, dict[Timed, None]] = {}
+        self._numbers: list[int] = []
+        self.now_s = clock.monotonic_s()
+        self._done = int(self.now_s / width_s) - 1
+
+    def set(self, timed: Timed, deadline_s: float) -> None:
+        """Have `timed` expire at `deadline_s`, whatever was set before."""
+        timed.deadline_s = deadline_s
+        if deadline_s == NEVER:
+            self.remove(timed)
+            return
+        bucket = int(deadline_s / self._width_s)
+        if timed._bucket is None or bucket < timed._bucket:
+            self._put(timed, bucket)
+
+    def remove(self, timed: Timed) -> None:
+        """Forget an entry; without effect on one that is not there."""
+        bucket, timed._bucket = timed._bucket, None
+        if bucket is not None:
+            self._buckets.get(bucket, {}).pop(timed, None)
+
+    def _put(self, timed: Timed, bucket: int) -> None:
+        self.remove(timed)
+        timed._bucket = bucket = max(bucket, self._done + 1)
+        if bucket not in self._buckets:
+            self._buckets[bucket] = {}
+            heapq.heappush(self._numbers, bucket)
+        self._buckets[bucket][timed] = None
+
+    def advance(self) -> None:
+        """Look at the clock and expire what is due; call it every `width_s` seconds.
+
+        If an `expire` raises, the others are still due and come next time.
+        """
+        self.now_s = now_s = self._clock.monotonic_s()
+        self._done = max(self._done, int(now_s / self._width_s) - 1)
+        while self._numbers and self._numbers[0] <= self._done:
+            entries = self._buckets[self._numbers[0]]
+            while entries:
+                timed, _ = entries.popitem()
+                timed._bucket = None
+                self._due(timed, now_s)
+            del self._buckets[heapq.heappop(self._numbers)]
+
+    def _due(self, timed: Timed, now_s: float) -> None:
+        if timed.deadline_s <= now_s:
+            timed.expire()
+        elif timed.deadline_s != NEVER:
+            self._put(timed, int(timed.deadline_s / self._width_s))
+
+    def __len__(self) -> int:
+        return sum(len(entries) for entries in self._buckets.values())
+
+
+class Ticker:
+    """Runs `advance` on a loop every `width_s` seconds until stopped."""
+
+    def __init__(
+        self, call_later: Callable[..., "Handle"], width_s: float, tick: Callable[[], None]
+    ) -> None:
+        self._call_later = call_later
+        self._width_s = width_s
+        self._tick = tick
+        self._handle = call_later(width_s, self._run)
+
+    def _run(self) -> None:
+        self._handle = self._call_later(self._width_s, self._run)
+        self._tick()
+
+    def stop(self) -> None:
+        """No further tick."""
+        self._handle.cancel()
+
+
+class Handle(Protocol):
+    """What a loop's `call_later` returns."""
+
+    def cancel(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Helpers of the developers: what reads the source and reports on it."""
