@@ -94,7 +94,7 @@ def test_the_most_specific_route_is_found(path, route, values):
     "path",
     [
         "//", "//users", "/users//", "/users//42", "/files", "/files/", "/files//a", "/files/a//b",
-        "/files/a//", "/x/y/z/", "/x//z", "/USERS", "/x", "/" * 1000,
+        "/files/a//", "/x/y/z/", "/x//z", "/USERS", "/x", "/" * 1000, "*",
     ],
 )  # fmt: skip
 def test_not_found(path):
@@ -105,7 +105,7 @@ def test_not_found(path):
     "path",
     [
         "",
-        "*",
+        "**",
         "users",
         "/%",
         "/%0",

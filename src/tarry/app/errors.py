@@ -6,7 +6,8 @@ They are sent as RFC 9457 problem documents, or as a page to a browser.
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
-from tarry.message.heads import Field
+from tarry.message.headers import Headers, HeaderSource
+from tarry.message.heads import Field, check_response_field
 from tarry.message.status import phrase
 
 PROBLEM_TYPE = b"application/problem+json"
@@ -16,10 +17,12 @@ class HttpError(Exception):
     """An answer with an error status; raise it anywhere in a handler.
 
     `detail` is shown to the client, so it must not tell secrets.  `headers`
-    go into the answer; `extra` are further members of the problem document.
+    go into the answer, in text or as raw fields; `extra` are further members
+    of the problem document.
 
     Raises:
         ValueError: `status` is not between 400 and 599.
+        InvalidField: a header that would break the message.
     """
 
     def __init__(
@@ -27,7 +30,7 @@ class HttpError(Exception):
         status: int,
         detail: str = "",
         *,
-        headers: Iterable[Field] = (),
+        headers: HeaderSource | Iterable[Field] = (),
         extra: Mapping[str, object] | None = None,
     ) -> None:
         if not 400 <= status <= 599:
@@ -35,7 +38,7 @@ class HttpError(Exception):
         super().__init__(status, detail)
         self.status = status
         self.detail = detail
-        self.headers = tuple(headers)
+        self.headers = _fields(headers)
         self.extra = dict(extra or {})
 
     def problem(self) -> dict[str, Any]:
@@ -47,6 +50,18 @@ class HttpError(Exception):
 
     def __str__(self) -> str:
         return f"{self.status} {phrase(self.status)}" + (f": {self.detail}" if self.detail else "")
+
+
+def _fields(headers: HeaderSource | Iterable[Field]) -> tuple[Field, ...]:
+    """Headers as fields, checked here: where the error is answered it would be too late."""
+    pairs: Iterable[tuple[Any, Any]] = headers.items() if isinstance(headers, Mapping) else headers
+    fields = []
+    for name, value in pairs:
+        raw = isinstance(name, bytes) and isinstance(value, bytes)
+        fields.append((name, value) if raw else Headers([(name, value)]).to_fields()[0])
+    for name, value in fields:
+        check_response_field(name.lower(), value)
+    return tuple(fields)
 
 
 ParameterFault = TypedDict("ParameterFault", {"name": str, "in": str, "reason": str})

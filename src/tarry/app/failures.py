@@ -5,10 +5,12 @@ document or page of its status.  What is no `HttpError` is logged and answered
 by a 500 that tells nothing.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Final
 
 from tarry.app.errors import HttpError
+from tarry.app.params import describe_function
 from tarry.message.cookies import CookiesTooLarge
 from tarry.message.target import InvalidTarget, TooManyFields
 
@@ -31,7 +33,8 @@ class ErrorHandlers:
         """Register a handler.
 
         Raises:
-            ValueError: the key is none that an error can have, or is taken.
+            ValueError: the key is none that an error can have, or is taken; the
+                function needs what an error handler cannot have.
         """
         table: dict[Any, Callable[..., Any]] = self._by_status
         if isinstance(key, type):
@@ -40,6 +43,7 @@ class ErrorHandlers:
             raise ValueError(f'an error handler is for 400 to 599, "4xx" or "5xx", not {key!r}')
         if key in table:
             raise ValueError(f"there is an error handler for {key!r} already")
+        _check_parameters(function)
         table[key] = function
 
     def find(self, error: BaseException, status: int) -> Callable[..., Any] | None:
@@ -51,6 +55,25 @@ class ErrorHandlers:
             if key in self._by_status:
                 return self._by_status[key]
         return None
+
+
+ARGUMENTS: Final = ("error", "status", "request")
+"""What an error handler can take, by these names."""
+
+
+def _check_parameters(function: Callable[..., Any]) -> None:
+    for parameter in inspect.signature(function).parameters.values():
+        by_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if parameter.default is not parameter.empty or parameter.kind in _VARIADIC:
+            continue
+        if not by_name or parameter.name not in ARGUMENTS:
+            raise ValueError(
+                f"an error handler takes {', '.join(ARGUMENTS)} by these names, not "
+                f'"{parameter.name}" [{describe_function(function)}]'
+            )
+
+
+_VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _is_error_status(key: object) -> bool:

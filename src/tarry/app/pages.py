@@ -41,7 +41,8 @@ _PAGE: Final = """\
 
 def page(title: str, content: str) -> bytes:
     """A whole page; `content` is HTML already, `title` is text."""
-    return _PAGE.format(title=escape(title), style=STYLE, content=content).encode()
+    text = _PAGE.format(title=escape(title), style=STYLE, content=content)
+    return text.encode(errors="replace")
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

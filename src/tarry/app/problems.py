@@ -1,5 +1,6 @@
 """How an error is told: as a problem document, or as a page to who prefers HTML."""
 
+import logging
 from typing import Final
 
 import msgspec
@@ -12,17 +13,28 @@ from tarry.message.heads import ResponseHead
 from tarry.message.mediatypes import best_match
 from tarry.message.status import phrase
 
+logger: Final = logging.getLogger("tarry")
+
 _OFFERS: Final = ("application/problem+json", "application/json", "text/html")
 _to_json: Final = msgspec.json.Encoder().encode
 
 
 def problem_answer(exchange: Exchange, error: HttpError) -> Answer:
     """The answer for an error in the form that the client prefers."""
-    accept = exchange.head.headers.get(b"accept")
-    if accept is not None and best_match(accept.decode("latin-1"), _OFFERS) == "text/html":
+    accept = b",".join(exchange.head.headers.getall(b"accept"))
+    if accept and best_match(accept.decode("latin-1"), _OFFERS) == "text/html":
         return _page(error)
     fields = [(b"content-type", PROBLEM_TYPE), (b"vary", b"accept"), *error.headers]
-    return ResponseHead(error.status, fields), _to_json(error.problem())
+    return ResponseHead(error.status, fields), _document(error)
+
+
+def _document(error: HttpError) -> bytes:
+    try:
+        return _to_json(error.problem())
+    except (TypeError, ValueError, RecursionError) as fault:
+        # Telling an error must not fail: the client gets what can be said.
+        logger.warning("a %s that is no JSON: %s", type(error).__name__, fault)
+        return _to_json(HttpError(error.status).problem())
 
 
 def _page(error: HttpError) -> Answer:

@@ -72,7 +72,7 @@ class Request:
     @property
     def scheme(self) -> str:
         """`"http"` or `"https"`."""
-        return self.exchange.carrier.scheme
+        return self.exchange.scheme
 
     @property
     def host(self) -> str:
@@ -87,7 +87,7 @@ class Request:
     @property
     def client(self) -> str:
         """Address of the peer, `""` where it has none."""
-        return self.exchange.carrier.client
+        return self.exchange.client
 
     @property
     def gone(self) -> bool:

@@ -1,13 +1,11 @@
 """What a handler may return when a plain value does not say enough."""
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable
 from datetime import datetime
 from typing import Any, Literal
 
 from tarry.message.cookies import SetCookie, delete_cookie
-from tarry.message.headers import Headers
-
-HeaderSource = Headers | Mapping[str, str] | Iterable[tuple[str, str]]
+from tarry.message.headers import Headers, HeaderSource
 
 
 class Html(str):
@@ -25,9 +23,7 @@ class Response:
 
     __slots__ = ("body", "cookies", "headers", "status")
 
-    def __init__(
-        self, body: Any = None, status: int = 200, headers: HeaderSource = ()
-    ) -> None:
+    def __init__(self, body: Any = None, status: int = 200, headers: HeaderSource = ()) -> None:
         self.body = body
         self.status = status
         self.headers = Headers(headers)
@@ -90,21 +86,22 @@ class Redirect(Response):
         if any(ord(character) < 33 or ord(character) == 127 for character in url):
             raise ValueError("a URL has no spaces or control characters")
         if not external and not _stays_here(url):
-            raise ValueError("this URL leads to another host; say external=True if that is meant")
+            raise ValueError(
+                'this URL may lead to another host, for it does not begin with one "/"; '
+                "say external=True if that is meant"
+            )
         super().__init__(None, status, {"location": quote_url(url)})
 
 
 def _stays_here(url: str) -> bool:
-    """Whether browsers take it for a path of this site: they read "\\" as "/"."""
+    """Whether browsers take it for a path of this site; they read a backslash as "/"."""
     return url.startswith("/") and not url.startswith("//") and "\\" not in url
 
 
 def quote_url(url: str) -> str:
     """The URL with everything that is not ASCII percent-encoded; the rest stays."""
     return "".join(
-        character
-        if character.isascii()
-        else "".join(f"%{byte:02X}" for byte in character.encode())
+        character if character.isascii() else "".join(f"%{byte:02X}" for byte in character.encode())
         for character in url
     )
 
@@ -116,6 +113,9 @@ class Stream:
     is read in a thread.  With `length` (bytes) the client learns the size, and
     giving more or less breaks the answer off; without one it ends when the
     pieces do.
+
+    Raises:
+        TypeError: `pieces` is a text itself, or cannot be iterated.
     """
 
     __slots__ = ("content_type", "headers", "length", "pieces", "status")
@@ -129,6 +129,10 @@ class Stream:
         headers: HeaderSource = (),
         length: int | None = None,
     ) -> None:
+        if isinstance(pieces, str | bytes | bytearray | memoryview):
+            raise TypeError(f"a Stream takes pieces; return the {type(pieces).__name__} itself")
+        if not isinstance(pieces, Iterable | AsyncIterable):
+            raise TypeError(f"a Stream takes an iterable, not {type(pieces).__name__}")
         self.pieces = pieces
         self.status = status
         self.content_type = content_type

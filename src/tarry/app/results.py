@@ -5,6 +5,7 @@ not know is looked up once by its bases and remembered.
 """
 
 from collections.abc import AsyncGenerator, Callable, Generator
+from http import HTTPStatus
 from types import NoneType
 from typing import Any, Final
 
@@ -43,7 +44,7 @@ def _html(result: str) -> Answer:
 def _json(result: object) -> Answer:
     try:
         return JSON, _to_json(result)
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ResultError(f"a handler returned what is no JSON: {error}") from error
 
 
@@ -95,7 +96,7 @@ def _tuple(parts: tuple[Any, ...]) -> "Answer | Stream":
     bodies = []
     status_given = False
     for part in parts:
-        if type(part) is int and 200 <= part <= 599 and not status_given:
+        if type(part) in (int, HTTPStatus) and 200 <= part <= 599 and not status_given:
             response.status, status_given = part, True
         elif isinstance(part, Headers):
             for name, value in part.items():
@@ -120,7 +121,7 @@ def _generator(pieces: Generator[Any] | AsyncGenerator[Any]) -> Stream:
     return Stream(pieces)
 
 
-_CONVERTERS: Final[dict[type, Callable[[Any], Answer | Stream]]] = {
+CONVERTERS: Final[dict[type, Callable[[Any], Answer | Stream]]] = {
     str: _text,
     Html: _html,
     dict: _json,
@@ -141,13 +142,13 @@ _CONVERTERS: Final[dict[type, Callable[[Any], Answer | Stream]]] = {
 def converter_for(kind: type) -> Callable[[Any], Answer | Stream]:
     """The function that answers with results of a type; the next look-up finds it at once."""
     for base in kind.__mro__:
-        if base in _CONVERTERS:
-            convert = _CONVERTERS[base]
+        if base in CONVERTERS:
+            convert = CONVERTERS[base]
             break
     else:
         generators = [base for base in (Generator, AsyncGenerator) if issubclass(kind, base)]
         convert = _generator if generators else _json
-    _CONVERTERS[kind] = convert
+    CONVERTERS[kind] = convert
     return convert
 
 
@@ -159,7 +160,7 @@ def answer_for(result: Any) -> Answer | Stream:
         InvalidField: a header or cookie that would break the message.
     """
     kind = type(result)
-    convert = _CONVERTERS.get(kind) or converter_for(kind)
+    convert = CONVERTERS.get(kind) or converter_for(kind)
     return convert(result)
 
 

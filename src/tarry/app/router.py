@@ -133,6 +133,8 @@ def _key(segment: str | Parameter) -> str | Kind:
 class Router(Generic[R]):
     """Routes by path and method; iterating gives them in order of registration.
 
+    `static` has the routes without parameters, by raw path and method.
+
     Not for use by several threads at once: change it on the loop that asks it.
     """
 
@@ -140,7 +142,7 @@ class Router(Generic[R]):
         # Splitting "/a" gives "" and "a", so the root is found under "".
         self._above_root: _Node[R] = _Node()
         self._root = self._above_root.child("")
-        self._static: dict[bytes, dict[bytes, R]] = {}
+        self.static: dict[bytes, dict[bytes, R]] = {}
         self._entries: dict[_Entry[R], None] = {}
 
     def add(self, pattern: Pattern, methods: Iterable[str], route: R) -> None:
@@ -161,7 +163,7 @@ class Router(Generic[R]):
             endpoint.set(method, entry)
         self._entries[entry] = None
         if not pattern.names:
-            self._static[_raw(pattern)] = endpoint.answers
+            self.static[_raw(pattern)] = endpoint.answers
 
     def _endpoint(self, pattern: Pattern) -> _Endpoint[R]:
         node = self._root
@@ -186,7 +188,7 @@ class Router(Generic[R]):
             self._remove_entry(endpoint.entries[method], method)
             endpoint.remove(method)
         if not endpoint.entries:
-            self._static.pop(_raw(pattern), None)
+            self.static.pop(_raw(pattern), None)
             self._prune(pattern, trail)
 
     def _trail(self, pattern: Pattern) -> list[_Node[R]]:
@@ -226,11 +228,11 @@ class Router(Generic[R]):
         segments: check it before it names a file.
 
         Raises:
-            NotFound: no route has this path.
+            NotFound: no route has this path; always for `*`.
             MethodNotAllowed: routes have it, but none has the method.
             target.InvalidTarget: the path does not decode; answer 400.
         """
-        answers = self._static.get(path)
+        answers = self.static.get(path)
         if answers is not None:
             route = answers.get(method)
             if route is not None:
@@ -263,6 +265,8 @@ class Router(Generic[R]):
         return None if route is None else (route, values)
 
     def _search(self, method: bytes, path: bytes) -> Found[R]:
+        if path == b"*":  # the server as a whole (RFC 9112 section 3.2.4), which no route is
+            raise NotFound
         segments = target.decode_path(path)
         allowed: set[bytes] = set()
         # An empty segment within is in no pattern: `//x` must not pass for `/x`.

@@ -1,15 +1,18 @@
 """Names what blocks the event loop.
 
-A thread asks the loop for a sign of life ten times a second.  When none comes
-for `BLOCKED_AFTER_S`, it looks at what the loop's thread is doing and logs the
-function, file and line; once more when it is over, with the time it took.
+A thread asks the loop for a sign of life twenty times a second.  When none
+comes for `BLOCKED_AFTER_S`, it looks at what the loop's thread is doing and
+logs the function, file and line; once more when it is over, with the time it
+took.
 """
 
 import asyncio
 import logging
 import sys
+import sysconfig
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -19,8 +22,9 @@ logger: Final = logging.getLogger("tarry")
 BLOCKED_AFTER_S: Final = 0.1
 """A pause that people notice; half of it is the usual budget of a whole answer."""
 
-_OWN_FILES: Final = (str(Path(__file__).parent.parent), str(Path(asyncio.__file__).parent))
-"""Frames in these folders are the loop and the server, not who blocks them."""
+_OWN: Final = str(Path(__file__).parent.parent)
+_STANDARD: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
+_INSTALLED: Final = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
 
 
 class Watchdog:
@@ -29,6 +33,8 @@ class Watchdog:
     def __init__(self, blocked_after_s: float = BLOCKED_AFTER_S) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
+        # The frames that the loop runs in, such as the script that started it, block nothing.
+        self._below = list(_frames(sys._getframe()))
         self._blocked_after_s = blocked_after_s
         self._alive = threading.Event()
         self._closing = threading.Event()
@@ -40,9 +46,10 @@ class Watchdog:
         self._closing.set()
         self._alive.set()
         self._thread.join()
+        self._below.clear()
 
     def _watch(self) -> None:
-        while not self._closing.wait(self._blocked_after_s):
+        while not self._closing.wait(self._blocked_after_s / 2):
             self._alive.clear()
             asked_s = time.monotonic()
             try:
@@ -53,7 +60,9 @@ class Watchdog:
                 self._report(asked_s)
 
     def _report(self, asked_s: float) -> None:
-        place = _place(sys._current_frames().get(self._loop_thread))  # noqa: SLF001 — its only way
+        innermost = sys._current_frames().get(self._loop_thread)
+        place = _place([frame for frame in _frames(innermost) if frame not in self._below])
+        del innermost
         logger.warning(
             "%s blocks the event loop for more than %d ms; make it async, or drop inline=True "
             "so that it runs in a thread",
@@ -62,19 +71,42 @@ class Watchdog:
         )
         self._alive.wait()
         if not self._closing.is_set():
-            logger.warning("%s blocked the event loop for %.1f s", place, time.monotonic() - asked_s)
+            logger.warning(
+                "%s blocked the event loop for %.1f s", place, time.monotonic() - asked_s
+            )
 
 
-def _place(innermost: FrameType | None) -> str:
-    """The author's function in which a thread is: the innermost frame that is none of ours."""
+def _frames(innermost: FrameType | None) -> Iterator[FrameType]:
     frame = innermost
-    while frame is not None and frame.f_code.co_filename.startswith(_OWN_FILES):
+    while frame is not None:
+        yield frame
         frame = frame.f_back
-    # The author's code may be below a library that it called; name the author's.
-    while frame is not None and "site-packages" in frame.f_code.co_filename:
-        frame = frame.f_back
-    frame = frame or innermost
-    if frame is None:
-        return "something"
-    code = frame.f_code
-    return f"{code.co_qualname} ({code.co_filename}:{frame.f_lineno})"
+
+
+def _place(frames: list[FrameType]) -> str:
+    """Where a thread is, as its author sees it, from frames with the innermost first.
+
+    That is the author's code rather than a library it called, a library rather
+    than the standard library, and that rather than ours.
+    """
+    for is_answer in _ANSWERS:
+        for frame in frames:
+            if is_answer(frame.f_code.co_filename):
+                code = frame.f_code
+                return f"{code.co_qualname} ({code.co_filename}:{frame.f_lineno})"
+    return "something"
+
+
+def _is_from_outside(file: str) -> bool:
+    """Whether a file is neither ours nor of Python; code without a file has a name in "<>"."""
+    return not file.startswith((_OWN, "<")) and (
+        file.startswith(_INSTALLED) or not file.startswith(_STANDARD)
+    )
+
+
+_ANSWERS: Final[tuple[Callable[[str], bool], ...]] = (
+    lambda file: _is_from_outside(file) and not file.startswith(_INSTALLED),
+    _is_from_outside,
+    lambda file: not file.startswith(_OWN),
+    lambda file: True,
+)

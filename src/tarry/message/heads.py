@@ -78,6 +78,24 @@ class Fields:
         return len(self._fields)
 
 
+class LowerCaseFields(list[Field]):
+    """A field block whose names came in lower case, as HTTP/2 has them.
+
+    Ask it in lower case, too.
+    """
+
+    def get(self, name: bytes, /) -> bytes | None:
+        """The first value of a field, or `None`."""
+        for key, value in self:
+            if key == name:
+                return value
+        return None
+
+    def getall(self, name: bytes, /) -> list[bytes]:
+        """Every value of a field, in received order."""
+        return [value for key, value in self if key == name]
+
+
 class PlainRequestHead:
     """A request head from its parts: rewritten targets, HTTP/2 and tests use it."""
 
@@ -132,8 +150,8 @@ class ResponseHead:
 
     `length` is the author's own content-length, which the engine holds the
     body to; without one the engine counts.  `plain` says that nothing is
-    special: no such length, and a status that has a body.  `http1` keeps the
-    encoded form, made by the HTTP/1.1 engine at first use.
+    special: no such length, and a status that has a body.  `stamped_lines` is
+    its encoded form with the fields of `stamp`, kept by the HTTP/1.1 engine.
 
     Raises:
         InvalidField: a name that is no token, a value with CR, LF, NUL or
@@ -141,7 +159,7 @@ class ResponseHead:
         ValueError: a status outside 200..599.
     """
 
-    __slots__ = ("fields", "http1", "length", "plain", "status", "without_body")
+    __slots__ = ("fields", "length", "plain", "stamp", "stamped_lines", "status", "without_body")
 
     def __init__(self, status: int, fields: Iterable[Field] = ()) -> None:
         if not 200 <= status <= 599:
@@ -154,7 +172,8 @@ class ResponseHead:
         self.length = _announced_length(checked)
         self.without_body = status in WITHOUT_BODY
         self.plain = self.length is None and not self.without_body
-        self.http1: bytes | None = None
+        self.stamp: object = None
+        self.stamped_lines = b""
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of a field (lower-case name), or `None`."""

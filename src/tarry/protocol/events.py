@@ -20,12 +20,13 @@ class Data:
 
 
 class EndOfBody:
-    """The end of a request's body, with its trailers."""
+    """The end of a request's body, with its last piece and its trailers."""
 
-    __slots__ = ("stream_id", "trailers")
+    __slots__ = ("data", "stream_id", "trailers")
 
-    def __init__(self, stream_id: int, trailers: list[Field]) -> None:
+    def __init__(self, stream_id: int, data: bytes, trailers: list[Field]) -> None:
         self.stream_id = stream_id
+        self.data = data
         self.trailers = trailers
 
 

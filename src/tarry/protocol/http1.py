@@ -14,7 +14,7 @@ from tarry.protocol.engine import Reading, Stamp
 from tarry.protocol.errors import PeerError
 from tarry.protocol.events import Data, EndOfBody, Event, SwitchToHTTP2
 from tarry.protocol.limits import Limits
-from tarry.protocol.strictness import KNOWN_HOSTS, METHODS, checked
+from tarry.protocol.strictness import KNOWN_HOSTS, METHODS, check_expectation, checked
 
 PREFACE_HEAD = b"PRI * HTTP/2.0\r\n\r\n"
 """The first part of the HTTP/2 preface, which looks like a head (RFC 9113 section 3.4)."""
@@ -23,6 +23,10 @@ _IDLE, _HEAD, _BODY, _NOTHING = Reading.IDLE, Reading.HEAD, Reading.BODY, Readin
 _Request = zttp.Request
 _SLASH, _HASH = b"/#"
 _PLAIN_METHODS = METHODS - {b"HEAD"}
+
+_MANY = 1024
+_SIZES = [b"%d\r\n\r\n" % size for size in range(_MANY)]
+"""The ends of heads of small answers, made once."""
 
 
 class HeadParser:
@@ -44,15 +48,16 @@ class HTTP1Engine:
     __slots__ = (
         "_chunked_answer", "_coming", "_decoder", "_dropped_bytes", "_dropping", "_eof",
         "_expecting", "_first", "_head_parser", "_held", "_is_head", "_keep", "_left", "_limits",
-        "_out", "_plain", "_searched", "_shut", "_started", "_stripped", "_unusual",
-        "_version_1_0", "closing", "reading",
+        "_out", "_plain", "_searched", "_shut", "_small_head_bytes", "_started",
+        "_stripped", "_unusual", "_version_1_0", "closing", "more", "reading",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, head_parser: HeadParser) -> None:
         self._limits = limits
+        self._small_head_bytes = limits.small_head_bytes
         self._head_parser = head_parser
         self.reading = _IDLE
-        self.closing = False
+        self.closing = self.more = False
         self._held = bytearray()
         self._searched = 0
         self._out = b""
@@ -64,11 +69,6 @@ class HTTP1Engine:
         self._coming = self._dropped_bytes = 0
         self._decoder: ChunkedDecoder | None = None
         self._left: int | None = None
-
-    @property
-    def more(self) -> bool:
-        """Whether `next_event` may have something without further bytes."""
-        return self.reading is _BODY or bool(self._held)
 
     @property
     def held_bytes(self) -> int:
@@ -83,8 +83,14 @@ class HTTP1Engine:
         Raises:
             PeerError: the bytes break the protocol; answer `error.status` and close.
         """
-        if self.reading is _IDLE and data.find(b"\r\n\r\n") + 4 == len(data) and not self._held:
-            return self._take_head(data)
+        if self.reading is _IDLE and not self._held:
+            end = data.find(b"\r\n\r\n") + 4
+            if end == len(data) > 3:
+                return self._take_head(data)
+            if end > 4:
+                self._held += data[end:]
+                self.more = True
+                return self._take_head(data[:end])
         self._held += data
         return self.next_event()
 
@@ -94,14 +100,14 @@ class HTTP1Engine:
         Raises:
             PeerError: as for `receive_data`.
         """
-        if self.reading is _NOTHING or self.closing:
-            return None
+        event = None
         if self.reading is _BODY:
             event = self._take_body()
-            # A dropped body may have made room for the next head.
-            if event is not None or self.reading is not _IDLE:
-                return event
-        return self._find_head() if self._held else None
+        # A dropped body may have made room for the next head.
+        if event is None and self._held and self.reading in (_IDLE, _HEAD) and not self.closing:
+            event = self._find_head()
+        self.more = bool(self._held) or self.reading is _BODY
+        return event
 
     def receive_eof(self) -> None:
         """The peer will send nothing more.
@@ -117,7 +123,7 @@ class HTTP1Engine:
 
     def _find_head(self) -> Event | None:
         held = self._held
-        if not self._stripped and held.startswith(b"\r\n"):
+        if held.startswith(b"\r\n") and not self._stripped:
             # One empty line before a request is forgiven (RFC 9112 section 2.2).
             del held[:2]
             self._stripped = self._unusual = True
@@ -129,17 +135,14 @@ class HTTP1Engine:
                 heads.check_beginning(bytes(held), self._limits)
             return None
         raw = bytes(held[:end])
-        if raw == PREFACE_HEAD and self._first:
-            return SwitchToHTTP2(bytes(held))
         del held[:end]
         self._searched = 0
         return self._take_head(raw)
 
     def _take_head(self, raw: bytes) -> Event | None:
         """Read a complete head and decide what follows it."""
-        limits = self._limits
-        if len(raw) > limits.max_target_bytes or len(raw) > limits.max_field_line_bytes:
-            heads.check_sizes(raw, limits)
+        if len(raw) > self._small_head_bytes:
+            heads.check_sizes(raw, self._limits)
         parser = self._head_parser.parser
         try:
             parsed = parser.receive_event(raw)
@@ -151,90 +154,96 @@ class HTTP1Engine:
         # The parser's own head is handed on unread: its lazy block makes heads cheap.
         head: RequestHead = parsed  # type: ignore[assignment]  # because HTTP/1 has no plain lists
         target = head.target
-        self._plain = (
-            head.end_stream
-            and not parser.should_close()
+        if (
+            head.method in _PLAIN_METHODS
             and head.headers.get(b"host") in KNOWN_HOSTS
-            and head.method in _PLAIN_METHODS
             and head.http_version == b"1.1"
             and target[0] == _SLASH
             and _HASH not in target
             and target.isascii()
-            and len(head.headers) <= limits.max_fields
-            and not self._shut
-        )
-        if self._plain:
+        ):
+            self._plain = True
+        else:
+            head = self._check_head(raw, head)
+        if parser.should_close() or self._shut:
+            self._plain = self._keep = False
+            self._unusual = True
+        if head.end_stream:
             parser.start_next_cycle()
             self.reading = _NOTHING
-            return head
-        return self._take_careful_head(raw, head)
+        else:
+            self._head_parser.renew()
+            self._begin_body(head)
+        return head
 
     def _take_odd_head(self, raw: bytes, error: zttp.ProtocolError) -> Event | None:
         """What the parser refused: an empty line before it, the HTTP/2 preface, or a fault."""
         self._head_parser.renew()
         if raw == PREFACE_HEAD and self._first:
-            return SwitchToHTTP2(raw)
+            return SwitchToHTTP2(raw + bytes(self._held))
         if raw.startswith(b"\r\n") and not self._stripped and len(raw) > 4:
             self._stripped = self._unusual = True
             return self._take_head(raw[2:])
         raise heads.diagnose(raw, self._limits) from error
 
-    def _take_careful_head(self, raw: bytes, head: RequestHead) -> RequestHead:
-        """The rest: bodies, HEAD, HTTP/1.0, odd targets, the first sight of a host, faults."""
-        self._unusual = True
-        self._keep = not (self._head_parser.parser.should_close() or self._shut)
-        self._head_parser.renew()
+    def _check_head(self, raw: bytes, head: RequestHead) -> RequestHead:
+        """The rest: HEAD, HTTP/1.0, odd targets, the first sight of a host, and faults."""
         if head.http_version not in (b"1.0", b"1.1"):
+            self._head_parser.renew()
             raise PeerError(400, "the version is neither HTTP/1.0 nor HTTP/1.1")
-        heads.check_sizes(raw, self._limits)
+        try:
+            head = checked(head)
+        except PeerError:
+            self._head_parser.renew()
+            raise
+        self._unusual = True
         self._version_1_0 = head.http_version == b"1.0"
-        head = checked(head)
         self._is_head = head.method == b"HEAD"
-        self._plain = self._keep and not self._is_head and not self._version_1_0
-        if head.end_stream:
-            self.reading = _NOTHING
-        else:
-            self._begin_body(head)
+        self._plain = not self._is_head and not self._version_1_0
         return head
 
     def _begin_body(self, head: RequestHead) -> None:
-        length = heads.body_length(head.headers, head.http_version, self._limits)
+        headers = head.headers
+        if headers.get(b"expect") is not None:
+            check_expectation(head)
+        length = heads.body_length(headers, head.http_version, self._limits)
         self._coming = length or 0
         self._decoder = ChunkedDecoder(self._limits) if length is None else None
         self._expecting = head.expect_continue
         self._dropping = False
         self._dropped_bytes = 0
         self.reading = _BODY
+        self.more = True
 
     def _take_body(self) -> Event | None:
         """The next piece of a body, or its end."""
-        decoder = self._decoder
-        if self._held:
-            self._expecting = False
-            data = self._decode(decoder)
-            if self._dropping:
-                self._drop(len(data))
-            elif data:
-                return Data(0, data)
-        if self._coming or (decoder is not None and not decoder.ended):
+        if not self._held:
             return None
-        self._decoder = None
-        self.reading = _NOTHING
+        self._expecting = False
+        decoder = self._decoder
+        if decoder is None:
+            data = bytes(self._held[: self._coming])
+            self._coming -= len(data)
+            del self._held[: len(data)]
+            ended = not self._coming
+        else:
+            data, used = decoder.decode(bytes(self._held))
+            del self._held[:used]
+            ended = decoder.ended
+        if self._dropping:
+            self._drop(len(data))
+        if not ended:
+            return Data(0, data) if data and not self._dropping else None
+        return self._end_body(data)
+
+    def _end_body(self, data: bytes) -> Event | None:
+        decoder, self._decoder = self._decoder, None
         trailers = _trailers(decoder.trailer_lines) if decoder is not None else []
+        self.reading = _NOTHING
         if self._dropping:
             self._next_request()
             return None
-        return EndOfBody(0, trailers)
-
-    def _decode(self, decoder: ChunkedDecoder | None) -> bytes:
-        if decoder is None:
-            data = bytes(self._held[: self._coming])
-            used = len(data)
-            self._coming -= used
-        else:
-            data, used = decoder.decode(bytes(self._held))
-        del self._held[:used]
-        return data
+        return EndOfBody(0, data, trailers)
 
     def _drop(self, size: int) -> None:
         self._dropped_bytes += size
@@ -256,12 +265,9 @@ class HTTP1Engine:
             LengthError: the head announced another length.
         """
         if self._plain and head.plain and self.reading is _NOTHING:
-            self._out += b"%b%bcontent-length: %d\r\n\r\n%b" % (
-                head.http1 or heads.encode(head),
-                stamp.http1,
-                len(body),
-                body,
-            )
+            lines = head.stamped_lines if head.stamp is stamp else heads.encode_stamped(head, stamp)
+            size = len(body)
+            self._out += lines + (_SIZES[size] if size < _MANY else b"%d\r\n\r\n" % size) + body
             self.reading = _IDLE
             if self._unusual:
                 self._next_request()
@@ -299,7 +305,7 @@ class HTTP1Engine:
             framing += b"connection: close\r\n"
         elif self._version_1_0:
             framing += b"connection: keep-alive\r\n"
-        self._out += b"%b%b%b\r\n" % (head.http1 or heads.encode(head), stamp.http1, framing)
+        self._out += b"%b%b%b\r\n" % (heads.encode(head), stamp.http1, framing)
 
     def _can_skip_body(self) -> bool:
         """Whether what is left of the request's body is little enough to read and drop."""

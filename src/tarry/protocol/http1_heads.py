@@ -5,6 +5,7 @@ from typing import Final
 
 from tarry.message.heads import FieldBlock, ResponseHead
 from tarry.message.status import phrase
+from tarry.protocol.engine import Stamp
 from tarry.protocol.errors import PeerError
 from tarry.protocol.limits import Limits
 
@@ -18,11 +19,17 @@ MAX_REQUEST_LINE_OVERHEAD_BYTES: Final = 64
 
 
 def encode(head: ResponseHead) -> bytes:
-    """The status line and fields of an answer; kept on the head for the next time."""
+    """The status line and the fields of an answer."""
     lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, phrase(head.status).encode())]
     lines += [b"%b: %b\r\n" % field for field in head.fields]
-    head.http1 = b"".join(lines)
-    return head.http1
+    return b"".join(lines)
+
+
+def encode_stamped(head: ResponseHead, stamp: Stamp) -> bytes:
+    """All lines of a plain answer up to the number of its length; kept while the stamp lasts."""
+    head.stamp = stamp
+    head.stamped_lines = b"%b%bcontent-length: " % (encode(head), stamp.http1)
+    return head.stamped_lines
 
 
 def check_sizes(raw: bytes, limits: Limits) -> None:

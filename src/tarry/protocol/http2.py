@@ -8,17 +8,41 @@ from typing import Final
 
 import zttp
 
-from tarry.message.heads import Fields, LengthError, PlainRequestHead, RequestHead, ResponseHead
+from tarry.message.heads import LengthError, LowerCaseFields, RequestHead, ResponseHead
 from tarry.protocol.engine import Reading, Stamp
 from tarry.protocol.errors import PeerError
 from tarry.protocol.events import WRITABLE, Data, EndOfBody, Event, StreamReset
 from tarry.protocol.limits import Limits
-from tarry.protocol.strictness import METHODS, checked, host_is_valid, target_is_plain
+from tarry.protocol.strictness import KNOWN_HOSTS, METHODS, checked, target_is_plain
 
 ENHANCE_YOUR_CALM: Final = zttp.H2ErrorCode.ENHANCE_YOUR_CALM
 NO_ERROR: Final = zttp.H2ErrorCode.NO_ERROR
 INTERNAL_ERROR: Final = zttp.H2ErrorCode.INTERNAL_ERROR
 REFUSED_STREAM: Final = zttp.H2ErrorCode.REFUSED_STREAM
+
+_Request: Final = zttp.Request
+_NEED_DATA: Final = zttp.NEED_DATA
+
+
+class _HTTP2Head:
+    """A request head as the parser gives it, with its fields in a block."""
+
+    __slots__ = (
+        "end_stream", "expect_continue", "headers", "method", "path", "query", "stream_id",
+        "target",
+    )  # fmt: skip
+
+    http_version: Final = b"2"
+
+    def __init__(self, event: zttp.Request) -> None:
+        self.method = event.method
+        self.target = event.target
+        self.path = event.path
+        self.query = event.query
+        self.headers = LowerCaseFields(event.headers)
+        self.stream_id = event.stream_id
+        self.end_stream = event.end_stream
+        self.expect_continue = event.expect_continue
 
 
 class _Stream:
@@ -37,7 +61,7 @@ class _Stream:
 class HTTP2Engine:
     """One HTTP/2 connection, our side of it; see `protocol.engine.Engine`."""
 
-    __slots__ = ("_connection", "_limits", "_open", "_shut", "_vain", "_waiting", "closing",
+    __slots__ = ("_connection", "_left_streams", "_limits", "_open", "_shut", "_vain", "_waiting", "closing",
                  "more")  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -45,6 +69,7 @@ class HTTP2Engine:
         self._connection = zttp.Connection(zttp.SERVER, zttp.HTTP2)
         self._connection.initiate_connection()
         self._open: dict[int, _Stream] = {}
+        self._left_streams = limits.max_streams_per_connection
         self._shut = False
         self._vain = 0
         self._waiting: set[int] = set()
@@ -92,11 +117,11 @@ class HTTP2Engine:
                 event = self._connection.next_event()
             except zttp.RemoteProtocolError:
                 return self._fail()
-            if event is zttp.NEED_DATA:
+            if event is _NEED_DATA:
                 return None
             kind = type(event)
-            if kind is zttp.Request:
-                reported = self._take_request(event)
+            if kind is _Request:
+                reported = self._take_request(event)  # type: ignore[arg-type]  # because of its kind
             else:
                 take = _TAKERS.get(kind)
                 reported = take(self, event) if take is not None else None
@@ -114,29 +139,25 @@ class HTTP2Engine:
             self._connection.stream(stream_id).reset(REFUSED_STREAM)
             return None
         self._open[stream_id] = _Stream(not event.end_stream, event.method == b"HEAD")
-        head = PlainRequestHead(
-            event.method,
-            event.target,
-            Fields(event.headers),
-            http_version=b"2",
-            stream_id=stream_id,
-            end_stream=event.end_stream,
-            expect_continue=event.expect_continue,
-        )
-        return self._checked(head)
+        self._left_streams -= 1
+        if not self._left_streams:
+            self.shut()
+        head = _HTTP2Head(event)
+        fields = head.headers
+        if not (
+            head.method in METHODS
+            and fields.get(b"host") in KNOWN_HOSTS
+            and target_is_plain(head.target)
+            and head.end_stream
+            and len(fields) <= self._limits.max_fields
+            and len(head.target) <= self._limits.max_target_bytes
+        ):
+            return self._checked(head)
+        return head
 
-    def _checked(self, head: PlainRequestHead) -> RequestHead:
-        host = head.headers.get(b"host")
+    def _checked(self, head: "_HTTP2Head") -> RequestHead:
         try:
-            if (
-                host is None
-                or not host_is_valid(host)
-                or head.method not in METHODS
-                or not target_is_plain(head.target)
-                or head.headers.get(b"expect") is not None
-            ):
-                return self._check_limits(checked(head))
-            return self._check_limits(head)
+            return self._check_limits(checked(head))
         except PeerError as error:
             error.stream_id = head.stream_id
             raise
@@ -175,7 +196,7 @@ class HTTP2Engine:
         if stream.answered:
             self._close_stream(event.stream_id)
             return None
-        return EndOfBody(event.stream_id, event.trailers)
+        return EndOfBody(event.stream_id, b"", event.trailers)
 
     def _take_reset(self, event: zttp.RstStream) -> Event | None:
         self._vain += 1
@@ -224,20 +245,23 @@ class HTTP2Engine:
         if stream is None:
             return
         without_body = stream.is_head or head.without_body
-        if head.length is not None and head.length != len(body) and not without_body:
-            raise LengthError(f"content-length is {head.length}, the body has {len(body)} bytes")
         fields = [*head.fields, *stamp.fields]
         if not head.without_body:
-            length = len(body) if head.length is None else head.length
-            fields.append((b"content-length", b"%d" % length))
+            fields.append((b"content-length", b"%d" % _checked_length(head, body, without_body)))
         out = self._connection.stream(stream_id)
-        if body and not without_body:
+        if without_body or not body:
+            out.send_response(head.status, fields, True)
+        else:
             out.send_response(head.status, fields)
             out.send_data(body)
             out.end_message()
+        self._vain = 0
+        if stream.body_open or out.pending_bytes:
+            self._finish(stream_id, stream)
         else:
-            out.send_response(head.status, fields, True)
-        self._finish(stream_id, stream)
+            del self._open[stream_id]
+            if self._shut:
+                self._close_when_done()
 
     def start(self, stream_id: int, head: ResponseHead, stamp: Stamp) -> None:
         """Begin an answer whose body follows."""
@@ -288,7 +312,7 @@ class HTTP2Engine:
     def _finish(self, stream_id: int, stream: _Stream) -> None:
         stream.answered = True
         stream.received_bytes = 0
-        self._vain = max(0, self._vain - 1)
+        self._vain = 0
         self._sent(stream_id)
 
     def _sent(self, stream_id: int) -> None:
@@ -349,6 +373,14 @@ class HTTP2Engine:
     def data_to_send(self) -> bytes:
         """The bytes to write now; they are forgotten here."""
         return self._connection.data_to_send()
+
+
+def _checked_length(head: ResponseHead, body: bytes, without_body: bool) -> int:
+    if head.length is None:
+        return len(body)
+    if head.length != len(body) and not without_body:
+        raise LengthError(f"content-length is {head.length}, the body has {len(body)} bytes")
+    return head.length
 
 
 _TAKERS: Final = {

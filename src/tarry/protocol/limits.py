@@ -11,6 +11,7 @@ _MOST: Final = {
     "max_field_line_bytes": 16_384,
     "max_target_bytes": 16_000,
     "max_fields": 100,
+    "max_streams_per_connection": 4_000,
 }
 """Upper bounds that the parser below us sets (zttp 0.0.35, measured)."""
 
@@ -53,13 +54,24 @@ class Limits:
     max_pipelined_bytes: int = 64 * 1024
     """Bytes of further requests held back while one is answered; then reading pauses."""
 
-    max_streams: int = 128
-    """HTTP/2 streams open at once; further ones are refused (RFC 9113 section 5.1.2)."""
+    max_streams_per_connection: int = 4_000
+    """HTTP/2 requests on one connection; then it is finished with GOAWAY and the client opens
+    another.  The parser ends it as a flood after 4 096.  nginx: 1 000."""
 
     max_resets: int = 100
-    """HTTP/2 streams that the client may open and reset in vain, beyond those answered,
+    """HTTP/2 streams that the client may open and reset in a row, none of them answered,
     before the connection ends with ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2025-8671).
     hyper: 50 a second, Sozu: 100."""
+
+    @property
+    def small_head_bytes(self) -> int:
+        """A head up to this size can be beyond no limit; only larger ones are looked at.
+
+        The parser counts the fields itself, up to its own limit; for a lower
+        one, a field has four bytes at least.
+        """
+        small = min(self.max_target_bytes, self.max_field_line_bytes, self.max_head_bytes)
+        return small if self.max_fields == _MOST["max_fields"] else min(small, 4 * self.max_fields)
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -49,7 +49,7 @@ def checked(head: RequestHead) -> RequestHead:
     _check_method(head.method)
     head = _with_path(head)
     _check_host(head)
-    _check_expectation(head)
+    check_expectation(head)
     return head
 
 
@@ -102,7 +102,12 @@ def _check_host(head: RequestHead) -> None:
         raise PeerError(400, "Host is not a host name with an optional port")
 
 
-def _check_expectation(head: RequestHead) -> None:
+def check_expectation(head: RequestHead) -> None:
+    """Refuse an expectation other than 100-continue (RFC 9110 section 10.1.1).
+
+    Raises:
+        PeerError: 417.
+    """
     expectation = head.headers.get(b"expect")
     if expectation is not None and expectation.strip().lower() != b"100-continue":
         raise PeerError(417, "the only expectation known here is 100-continue")

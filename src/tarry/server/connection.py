@@ -73,7 +73,11 @@ class Connection(asyncio.Protocol, Timed):
                 if type(event) in _TAKERS:
                     _TAKERS[type(event)](self, event)
                 else:
-                    self._take_head(event)  # type: ignore[arg-type]  # because no other is left
+                    # A head; `_take_head` written out, since each request comes this way.
+                    stream = Stream(self, event)  # type: ignore[arg-type]  # because of the line above
+                    self.service.handle(stream)
+                    if not stream.answered:
+                        self.open[stream.head.stream_id] = stream
                 event = self.engine.next_event() if self.engine.more else None
         except PeerError as error:
             self._refuse(error)
@@ -137,15 +141,8 @@ class Connection(asyncio.Protocol, Timed):
 
     def _take_head(self, head: RequestHead) -> None:
         stream = Stream(self, head)
-        service = self.service
-        if service.access_log is None:
-            service.handle(stream)
-        else:
-            stream.arrived_s = service.now_s()
-            service.handle(stream)
-        if stream.answered:
-            self._log(stream)
-        else:
+        self.service.handle(stream)
+        if not stream.answered:
             self.open[head.stream_id] = stream
 
     def _take_data(self, event: Data) -> None:
@@ -159,6 +156,8 @@ class Connection(asyncio.Protocol, Timed):
     def _take_end(self, event: EndOfBody) -> None:
         exchange = self.open.get(event.stream_id)
         if exchange is not None and exchange.body is not None:
+            if event.data:
+                exchange.body.feed(event.data)
             exchange.body.finish(event.trailers)
 
     def _take_reset(self, event: StreamReset) -> None:
@@ -200,19 +199,16 @@ class Connection(asyncio.Protocol, Timed):
     def answered(self, stream: Stream) -> None:
         """The answer of an open stream is complete: log it and go on with the next request."""
         if self.open.pop(stream.head.stream_id, None) is not None:
-            self._log(stream)
-        if not self.corked and not self.lost:
+            self.service.log(stream)
+        if self.corked or self.lost:
+            return
+        if self._reading_paused:
             self.resume_reading()
+        if self.engine.more:
             self.corked = True
             self._take_events()
             self.corked = False
-            self._flush()
-
-    def _log(self, stream: Stream) -> None:
-        log = self.service.access_log
-        if log is not None:
-            run_s = self.service.now_s() - stream.arrived_s
-            log.record(stream.head, self.client, stream.status, stream.sent_bytes, run_s)
+        self._flush()
 
     def is_full(self, stream: Stream) -> bool:
         """Whether a stream should wait before it sends more."""

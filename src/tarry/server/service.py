@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from tarry.exchange import Application
+from tarry.exchange import Application, Exchange
 from tarry.message.dates import format_date
 from tarry.protocol.engine import Stamp
 from tarry.protocol.http1 import HeadParser
@@ -31,17 +31,21 @@ class Service:
     """
 
     __slots__ = (
-        "_clock", "_stamp_second", "access_log", "connections", "draining", "handle",
-        "head_parser", "idle_deadline_s", "limits", "on_empty", "settings", "stamp", "timers",
+        "_application", "_clock", "_stamp_second", "access_log", "connections", "draining", "handle",
+        "head_parser", "idle_deadline_s", "limits", "on_empty", "settings", "stamp",
+        "timers",
     )  # fmt: skip
 
     def __init__(self, application: Application, settings: ServerSettings, clock: Clock) -> None:
-        self.handle = application.handle
+        self._application = application
         self.head_parser = HeadParser()
         self.settings = settings
         self.limits = settings.limits
         self.timers = TimerTable(clock)
         self.access_log = AccessLog(settings.access_log_format) if settings.access_log else None
+        self.handle: Callable[[Exchange], None] = (
+            application.handle if self.access_log is None else self._handle_and_log
+        )
         self.connections: dict[OpenConnection, None] = {}
         self.draining = False
         self.on_empty: Callable[[], None] | None = None
@@ -60,9 +64,19 @@ class Service:
             date = format_date(second).encode()
             self.stamp = Stamp(date, self.settings.server_header.encode())
 
-    def now_s(self) -> float:
-        """The exact monotonic time."""
-        return self._clock.monotonic_s()
+    def _handle_and_log(self, exchange: Exchange) -> None:
+        exchange.arrived_s = self._clock.monotonic_s()
+        self._application.handle(exchange)
+        if exchange.answered:
+            self.log(exchange)
+
+    def log(self, exchange: Exchange) -> None:
+        """Have an answered request logged, where there is a log."""
+        if self.access_log is not None:
+            run_s = self._clock.monotonic_s() - exchange.arrived_s
+            self.access_log.record(
+                exchange.head, exchange.client, exchange.status, exchange.sent_bytes, run_s
+            )
 
     def opened(self, connection: OpenConnection) -> None:
         """A connection was accepted."""

@@ -1,0 +1,166 @@
+"""The command line: `tarry run`, `tarry routes`, `tarry version`.
+
+Each command imports what it needs when it runs, so that the others start fast.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+TARGET_HELP: Final = "app.py, package.module, or either with :NAME; NAME is app if not given"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command with the arguments of the program, or these; its exit status.
+
+    0 is well, 1 a command that failed, 2 a command line that cannot be read.
+    """
+    parser = _parser()
+    try:
+        chosen = vars(parser.parse_args(arguments))
+    except SystemExit as error:
+        return _told(error)
+    command: Callable[..., int] | None = chosen.pop("command", None)
+    if command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    try:
+        return command(**chosen)
+    except SystemExit as error:
+        return _told(error)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return _reader_left()
+
+
+def _told(error: SystemExit) -> int:
+    """The status of an exit; its text, if it has one, goes to stderr."""
+    if isinstance(error.code, str):
+        print(error.code, file=sys.stderr)
+        return 1
+    return error.code or 0
+
+
+def _reader_left() -> int:
+    """End quietly when the output is cut, as by `| head`; closing must not fail again."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+# ---- the commands --------------------------------------------------------------------
+
+
+def _run(target: str, **settings: Any) -> int:
+    from tarry.commands.loading import CommandError, load_app
+    from tarry.server.settings import ServerSettings
+    from tarry.server.worker import loop_factory
+
+    try:
+        # What is wrong with a setting is said before the file is imported.
+        loop_factory(ServerSettings(**settings).loop)
+        app = load_app(target)
+    except (CommandError, ValueError) as error:
+        return _failed(error)
+    app.run(**settings)
+    return 0
+
+
+def _routes(target: str, *, table: bool) -> int:
+    from tarry.commands.loading import CommandError, load_app
+
+    try:
+        app = load_app(target)
+    except CommandError as error:
+        return _failed(error)
+    rows = app.routes()
+    if not rows:
+        print(f"{target} has no routes", file=sys.stderr)
+    elif table:
+        print(_table([("METHODS", "PATH", "HANDLER"), *rows]))
+    else:
+        print(app.site_map())
+    return 0
+
+
+def _version() -> int:
+    from importlib.metadata import version
+
+    print(f"tarry {version('tarry')}")
+    return 0
+
+
+def _failed(error: Exception) -> int:
+    print(f"tarry: {error}", file=sys.stderr)
+    return 1
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join(map(str.rstrip, lines))
+
+
+# ---- the arguments -------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tarry",
+        description="A light, asynchronous web server and framework in which a request can wait.",
+        epilog="tarry COMMAND --help tells more about a command.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_run(commands)
+    _add_routes(commands)
+    version = commands.add_parser("version", help="print the version", allow_abbrev=False)
+    version.set_defaults(command=_version)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser(
+        "run",
+        help="serve an app until Ctrl-C or SIGTERM",
+        description="Serve an app until Ctrl-C or SIGTERM.",
+        # What is not given stays out, so that the defaults have one home: ServerSettings.
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    run.add_argument("target", metavar="FILE[:NAME]", help=TARGET_HELP)
+    run.add_argument("--host", help="address to listen on (127.0.0.1; 0.0.0.0 for all)")
+    run.add_argument("--port", type=_port, help="TCP port (8000; 0 for a free one)")
+    run.add_argument(
+        "--loop",
+        choices=("auto", "uvloop", "asyncio"),
+        help="event loop (auto: uvloop if it is there)",
+    )
+    run.add_argument(
+        "--no-access-log", dest="access_log", action="store_false", help="no line for each request"
+    )
+    run.set_defaults(command=_run)
+
+
+def _add_routes(commands: Any) -> None:
+    routes = commands.add_parser(
+        "routes",
+        help="print the site map of an app",
+        description="Print the site map of an app: paths, methods and handlers.",
+        allow_abbrev=False,
+    )
+    routes.add_argument("target", metavar="FILE[:NAME]", help=TARGET_HELP)
+    routes.add_argument("--table", action="store_true", help="one row for each route instead")
+    routes.set_defaults(command=_routes)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65535):
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 65535, not {text!r}")
+    return int(text)

@@ -1,0 +1,224 @@
+"""The client's half of a connection, for HTTP/1.1 and HTTP/2.
+
+The parser is the one that the server uses, in its client role; `SocketClient`
+has another, and the tests of both ask the same questions.
+"""
+
+import asyncio
+from typing import Any, Final, cast
+
+import zttp
+
+from tarry.message.headers import Headers
+from tarry.message.heads import Field, Fields
+from tarry.testing.replies import IncompleteAnswer, Reply
+from tarry.testing.requests import OutgoingRequest
+
+CANCEL: Final = zttp.H2ErrorCode.CANCEL
+
+
+class _Pending:
+    """A request whose answer is under way."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._head: zttp.Response | None = None
+        self._pieces: list[bytes] = []
+
+    def take_head(self, event: zttp.Response) -> None:
+        # 100 Continue and its like are not the answer (RFC 9110 section 15.2).
+        if event.status_code >= 200:
+            self._head = event
+
+    def take_data(self, event: zttp.Data) -> None:
+        self._pieces.append(event.data)
+
+    def _reply(self) -> Reply | None:
+        if self._head is None:
+            return None
+        headers = Headers.from_fields(Fields(self._head.headers))
+        return Reply(self._head.status_code, headers, b"".join(self._pieces))
+
+    def end(self) -> None:
+        """The answer is complete, or will never be."""
+        if self.done.done():
+            return
+        reply = self._reply()
+        if reply is not None:
+            self.done.set_result(reply)
+        else:
+            self.break_off()
+
+    def break_off(self) -> None:
+        """The rest of the answer will not come."""
+        if not self.done.done():
+            self.done.set_exception(IncompleteAnswer(self.name, self._reply()))
+
+
+class ClientWire(asyncio.Protocol):
+    """A client's connection: `ask` sends a request and waits for its answer.
+
+    On HTTP/1.1 it takes one request at a time, on HTTP/2 any number; `is_free`
+    says whether it takes one now.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(self, *, http2: bool) -> None:
+        self._http2 = http2
+        self._parser: Any = zttp.Connection(zttp.CLIENT, zttp.HTTP2 if http2 else zttp.HTTP1)
+        self._pending: dict[int, _Pending] = {}
+        self._usable = True
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether another request can be sent on it."""
+        return self._usable and (self._http2 or not self._pending)
+
+    async def ask(self, request: OutgoingRequest) -> Reply:
+        """Send a request; the client leaves if the caller is cancelled.
+
+        Raises:
+            IncompleteAnswer: the server broke the answer off.
+        """
+        sender = self._parser.send_request(
+            request.method.encode("ascii"),
+            request.target.encode("ascii"),
+            b"2" if self._http2 else b"1.1",
+            _fields(request, self._http2),
+        )
+        stream_id = sender.stream_id if self._http2 else 0
+        pending = self._pending[stream_id] = _Pending(request.name)
+        try:
+            whole = await self._send_body(request, sender or self._parser, pending)
+            if not (self._http2 or (whole and request.has_length)):
+                # A server drops only so much of a body that nobody reads, and may then close.
+                self._usable = False
+            return await pending.done
+        finally:
+            self._forget(stream_id, pending)
+
+    async def _send_body(self, request: OutgoingRequest, sender: Any, pending: _Pending) -> bool:
+        """Send the body at the pace of the server; false if it answered before the end."""
+        for piece in request.pieces:
+            if pending.done.done():
+                if self._http2:
+                    sender.reset(CANCEL)
+                    self._flush()
+                return False
+            if piece:
+                sender.send_data(piece)
+                self._flush()
+                await self._writable.wait()
+        sender.end_message()
+        self._flush()
+        return True
+
+    def _forget(self, stream_id: int, pending: _Pending) -> None:
+        if not pending.done.done():
+            if self._http2:
+                self._parser.stream(stream_id).reset(CANCEL)
+                self._flush()
+            else:
+                self.leave()
+        elif not self._usable:
+            self._transport.close()
+        self._pending.pop(stream_id, None)
+
+    def leave(self) -> None:
+        """Break the connection off."""
+        self._usable = False
+        self._transport.abort()
+
+    # ---- called by the transport --------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self._transport = cast("asyncio.Transport", transport)
+        if self._http2:
+            self._parser.initiate_connection()
+            self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: hand what they bring to those that wait for it."""
+        self._parser.receive_data(data)
+        self._take_events()
+        self._flush()
+
+    def eof_received(self) -> bool:
+        """The server sends no more."""
+        self._parser.receive_data(b"")
+        self._take_events()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Nothing more comes."""
+        self._usable = False
+        self._writable.set()
+        for pending in self._pending.values():
+            pending.break_off()
+
+    def pause_writing(self) -> None:
+        """The server is slower than a body."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        self._writable.set()
+
+    # ---- events -------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        data = self._parser.data_to_send()
+        if data:
+            self._transport.write(data)
+
+    def _take_events(self) -> None:
+        try:
+            while (event := self._parser.next_event()) not in _NOTHING_MORE:
+                self._take(event)
+        except zttp.RemoteProtocolError:
+            self._break_off()
+
+    def _take(self, event: Any) -> None:
+        if isinstance(event, zttp.GoAway):
+            self._usable = False
+        pending = self._pending.get(getattr(event, "stream_id", 0))
+        if pending is None:
+            return
+        if isinstance(event, zttp.Response):
+            pending.take_head(event)
+        elif isinstance(event, zttp.Data):
+            pending.take_data(event)
+        elif isinstance(event, zttp.RstStream):
+            pending.break_off()
+        elif isinstance(event, zttp.EndOfMessage):
+            self._end(pending)
+
+    def _end(self, pending: _Pending) -> None:
+        pending.end()
+        if self._http2:
+            return
+        if self._parser.should_close():
+            self._usable = False
+        else:
+            self._parser.start_next_cycle()
+
+    def _break_off(self) -> None:
+        self._usable = False
+        for pending in self._pending.values():
+            pending.break_off()
+
+
+_NOTHING_MORE: Final = (zttp.NEED_DATA, zttp.CONNECTION_CLOSED)
+"""Events that say that there is none."""
+
+
+def _fields(request: OutgoingRequest, http2: bool) -> list[Field]:
+    """The fields with what frames a body of unknown length, which only HTTP/1.1 needs."""
+    if http2 or request.has_length:
+        return request.fields
+    return [*request.fields, (b"transfer-encoding", b"chunked")]
