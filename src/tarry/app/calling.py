@@ -19,7 +19,7 @@ from tarry.app.failures import ErrorHandlers, as_http_error
 from tarry.app.problems import problem_answer
 from tarry.app.request import Request
 from tarry.app.responses import Response, Stream
-from tarry.app.results import CONVERTERS, answer_for, as_html, converter_for
+from tarry.app.results import CONVERTERS, TEXT, answer_for, as_html, converter_for
 from tarry.app.streaming import send_stream
 from tarry.app.threads import ThreadPool
 from tarry.exchange import ClientGone, Exchange
@@ -106,6 +106,10 @@ class Caller:
                 else:
                     result = function(**bind(exchange, values, None))
                 kind = type(result)
+                if kind is str:
+                    # The table would cost a call and a tuple.
+                    exchange.respond(TEXT, result.encode())
+                    return
                 answer = (CONVERTERS.get(kind) or converter_for(kind))(result)
                 if type(answer) is tuple:
                     head, body = answer

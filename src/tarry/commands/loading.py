@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tarry.application import App
 
-_NO_TRACEBACK_OF: Final = (str(Path(__file__).parent.parent), "<frozen importlib")
+_NO_TRACEBACK_OF: Final = (f"{Path(__file__).parent.parent}/", "<frozen importlib")
 """Files whose lines tell an author nothing."""
 
 
@@ -68,7 +68,7 @@ def _load_file(path: Path) -> ModuleType:
         raise CommandError(f"{path} is no Python file; its name must end with .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    with _import_errors(str(path.name)):
+    with _import_errors(path.name):
         spec.loader.exec_module(module)
     return module
 

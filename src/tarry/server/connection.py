@@ -83,7 +83,21 @@ class Connection(asyncio.Protocol, Timed):
             self._refuse(error)
             self._take_events()
         self.corked = False
-        self._flush()
+        # `_flush` written out, as above.
+        engine = self.engine
+        out = engine.data_to_send()
+        if out:
+            self._transport.write(out)
+        idle_deadline_s = self.service.idle_deadline_s
+        if (
+            engine.reading is _IDLE
+            and not engine.closing
+            and idle_deadline_s >= self.deadline_s
+            and self._bucket is not None
+        ):
+            self.deadline_s = idle_deadline_s
+        else:
+            self._settle(engine)
 
     def eof_received(self) -> bool:
         """The client sends no more: waiting handlers hear of it, whole answers still go out."""
@@ -250,6 +264,10 @@ class Connection(asyncio.Protocol, Timed):
         out = engine.data_to_send()
         if out:
             self._transport.write(out)
+        self._settle(engine)
+
+    def _settle(self, engine: Engine) -> None:
+        """Close, or set the deadline of what is awaited now."""
         if engine.closing:
             self._close()
             return
