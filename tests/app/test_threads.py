@@ -264,6 +264,7 @@ def test_many_results_cost_one_wake_up(monkeypatch):
         for _ in range(99):
             pool.submit(int, {}, results)
         pool.submit(last.set, {}, results)
+        await asyncio.sleep(0)
         # The loop is busy here, as with other requests, while the thread works off its queue.
         assert last.wait(WAIT_S)
         await results.reach(100)
@@ -288,6 +289,7 @@ def test_a_result_that_cannot_be_handed_on_does_not_hold_up_the_others():
         pool.submit(int, {}, done)
         pool.submit(int, {}, results)
         pool.submit(last.set, {}, results)
+        await asyncio.sleep(0)
         assert last.wait(WAIT_S)
         await results.reach(2)
 
@@ -312,35 +314,35 @@ def test_threads_end_when_they_have_nothing_to_do():
         pool.submit(int, {}, results)
         await results.reach(5)
 
-    in_pool(test, 4, 10, idle_s=0.01)
+    in_pool(test, 4, 10, calm_s=0.01)
 
 
 def test_a_call_that_comes_while_the_last_thread_ends_is_made():
     """With as many threads as allowed, nobody else would ever take it."""
 
     class Late(threads.queue.SimpleQueue):
-        """Puts a call between the timeout of the thread and its end."""
+        """Holds a thread between the word that it shall end and its end."""
 
         def get(self, *arguments, **named):
-            try:
-                return super().get(*arguments, **named)
-            except threads.queue.Empty:
-                timed_out.set()
+            stays = super().get(*arguments, **named)
+            if not stays:
+                told_to_end.set()
                 assert go_on.wait(WAIT_S)
-                raise
+            return stays
 
-    timed_out, go_on = threading.Event(), threading.Event()
+    told_to_end, go_on = threading.Event(), threading.Event()
 
     async def test(pool, results):
-        pool._calls = Late()
+        pool._wake_ups = Late()
         pool.submit(int, {}, results)
         await results.reach(1)
-        assert await asyncio.to_thread(timed_out.wait, WAIT_S)
+        assert await asyncio.to_thread(told_to_end.wait, WAIT_S)
         pool.submit(int, {}, results)
+        await asyncio.sleep(0)
         go_on.set()
         await results.reach(2)
 
-    in_pool(test, 1, 10, idle_s=0.01)
+    in_pool(test, 1, 10, calm_s=0.01)
 
 
 def test_calls_that_wait_at_close_are_made_and_new_ones_refused():
@@ -396,14 +398,13 @@ def test_an_idle_thread_keeps_nothing_of_its_last_call(fails):
     came = threading.Semaphore(0)
 
     async def test(pool, results):
-        pool._calls = Watched()
+        pool._wake_ups = Watched()
         argument = Argument()
         reference = weakref.ref(argument)
         pool.submit(function, {"argument": argument}, lambda result, error: results(None, None))
         del argument
         await results.reach(1)
-        for _ in range(2):
-            assert await asyncio.to_thread(came.acquire, timeout=WAIT_S)
+        assert await asyncio.to_thread(came.acquire, timeout=WAIT_S)
         gc.collect()
 
         assert reference() is None

@@ -101,7 +101,8 @@ class Request:
             ClientGone: the client left before the end.
         """
         if self._body is not None:
-            yield self._body
+            if self._body:
+                yield self._body
         elif self.exchange.body is not None:
             while piece := await self.exchange.body.read():
                 yield piece

@@ -121,7 +121,7 @@ def _generator(pieces: Generator[Any] | AsyncGenerator[Any]) -> Stream:
     return Stream(pieces)
 
 
-CONVERTERS: Final[dict[type, Callable[[Any], Answer | Stream]]] = {
+_BY_BASE: Final[dict[type, Callable[[Any], Answer | Stream]]] = {
     str: _text,
     Html: _html,
     dict: _json,
@@ -138,12 +138,15 @@ CONVERTERS: Final[dict[type, Callable[[Any], Answer | Stream]]] = {
 }
 """One row for each kind of result; other types are JSON."""
 
+CONVERTERS: Final = dict(_BY_BASE)
+"""As above, with all types that have been met."""
+
 
 def converter_for(kind: type) -> Callable[[Any], Answer | Stream]:
     """The function that answers with results of a type; the next look-up finds it at once."""
     for base in kind.__mro__:
-        if base in CONVERTERS:
-            convert = CONVERTERS[base]
+        if base in _BY_BASE:
+            convert = _BY_BASE[base]
             break
     else:
         generators = [base for base in (Generator, AsyncGenerator) if issubclass(kind, base)]

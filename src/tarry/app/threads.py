@@ -1,9 +1,10 @@
 """A bounded pool of threads for blocking handlers.
 
-It grows only when calls have to wait, and shrinks when threads have nothing to
-do: a few threads that find their next call at once are faster than many that
-must be woken.  Results return in batches, so that many cost the loop one
-wake-up.
+Calls of one round of the loop are handed out together, and their results come
+back together, so that many cost one wake-up each way.  The pool grows while
+calls wait and none gets its turn, and shrinks as long as that does not
+happen: a few threads that find their next call at once are faster than many
+that fight for the interpreter.
 """
 
 import asyncio
@@ -14,11 +15,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-GROW_AFTER_S: Final = 0.002
-"""How long calls may wait for a thread before there is another one."""
+STALL_S: Final = 0.003
+"""Calls that wait so long while none is taken up get further threads: one, then two, then
+four …, so that forty blocking calls at once all run after some 20 ms."""
 
-IDLE_S: Final = 10.0
-"""After this long without a call a thread ends."""
+CALM_S: Final = 5.0
+"""After so long without a stall a quarter of the threads ends, without a call all do."""
 
 Done = Callable[[Any, BaseException | None], None]
 """Called on the loop with the result, or with `None` and what was raised."""
@@ -30,43 +32,51 @@ class ThreadPool:
     """Runs calls in threads and hands their results to the loop it was made on.
 
     `max_threads` run at once, `max_queued` more may wait; `submit` refuses what
-    is beyond.  A thread without a call for `idle_s` seconds ends.
+    is beyond.  `calm_s` is how long threads stay that nobody needs.
     """
 
-    def __init__(self, max_threads: int, max_queued: int, *, idle_s: float = IDLE_S) -> None:
+    def __init__(self, max_threads: int, max_queued: int, *, calm_s: float = CALM_S) -> None:
         if max_threads < 1 or max_queued < 1:
             raise ValueError("a thread pool needs at least one thread and one place to wait")
         self.max_threads = max_threads
         self.max_queued = max_queued
-        self._idle_s = idle_s
+        self._calm_s = calm_s
         self._loop = asyncio.get_running_loop()
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._calls: deque[_Call] = deque()
         self._finished: deque[tuple[Done, Any, BaseException | None]] = deque()
-        self._flush_is_due = False
+        # A thread that gets True looks for calls, one that gets False ends.
+        self._wake_ups: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._threads: set[threading.Thread] = set()
-        self._taken = 0
-        self._growing = False
-        self._closed = False
+        self._idle: set[threading.Thread] = set()
         self._lock = threading.Lock()
+        self._hand_out_is_due = self._flush_is_due = self._closed = False
+        self._watching = self._stalled = False
+        self._taken = self._taken_when_calm = 0
+        self._step = 1
+        self._calm_timer = self._loop.call_later(calm_s, self._shrink)
 
     def submit(self, function: Callable[..., Any], arguments: dict[str, Any], done: Done) -> bool:
         """Have a call made in a thread, with the context of now; false if the pool is full."""
-        if self._calls.qsize() >= self.max_queued or self._closed:
+        if len(self._calls) >= self.max_queued or self._closed:
             return False
         self._put((contextvars.copy_context(), function, arguments, done))
         return True
 
     def _put(self, call: _Call) -> None:
-        self._calls.put(call)
-        # Under the lock, for a thread that ends looks into the queue under it: either it sees
-        # this call, or we see that it is no more.
-        with self._lock:
-            running = len(self._threads)
-        if not running:
+        self._calls.append(call)
+        if not self._hand_out_is_due:
+            self._hand_out_is_due = True
+            self._loop.call_soon(self._hand_out)
+
+    def _hand_out(self) -> None:
+        """Wake as many threads as there are calls; busy ones come for theirs by themselves."""
+        self._hand_out_is_due = False
+        if not self._threads:
             self._add_thread()
-        elif not self._growing and running < self.max_threads:
-            self._growing = True
-            self._loop.call_later(GROW_AFTER_S, self._grow, self._taken)
+        for _ in range(min(len(self._calls), len(self._idle))):
+            self._wake_ups.put(True)
+        if not self._watching and len(self._threads) < self.max_threads:
+            self._watch()
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Have a call made in a thread and wait for its result, which never is refused.
@@ -94,17 +104,39 @@ class ThreadPool:
         self._put((contextvars.copy_context(), call, {}, done))
         return await future
 
-    def _grow(self, taken_before: int) -> None:
-        """Add a thread for each call that waits, if none has been taken up meanwhile."""
-        self._growing = False
-        if self._closed:
+    # ---- how many threads --------------------------------------------------------------
+
+    def _watch(self) -> None:
+        self._watching = True
+        self._loop.call_later(STALL_S, self._look, self._taken)
+
+    def _look(self, taken_before: int) -> None:
+        """Add threads if calls wait and none has been taken up since the last look."""
+        self._watching = False
+        waiting = len(self._calls)
+        room = self.max_threads - len(self._threads)
+        if not waiting or not room or self._closed:
+            self._step = 1
             return
         if self._taken == taken_before:
-            for _ in range(min(self._calls.qsize(), self.max_threads - len(self._threads))):
+            self._stalled = True
+            for _ in range(min(self._step, waiting, room)):
                 self._add_thread()
-        if self._calls.qsize() and len(self._threads) < self.max_threads:
-            self._growing = True
-            self._loop.call_later(GROW_AFTER_S, self._grow, self._taken)
+            self._step *= 2
+        else:
+            self._step = 1
+        self._watch()
+
+    def _shrink(self) -> None:
+        """End threads that nobody needed since the last time."""
+        surplus = 0 if self._stalled else len(self._threads) // 4
+        if self._taken == self._taken_when_calm and not self._calls:
+            surplus = len(self._idle)
+        for _ in range(surplus):
+            self._wake_ups.put(False)
+        self._stalled = False
+        self._taken_when_calm = self._taken
+        self._calm_timer = self._loop.call_later(self._calm_s, self._shrink)
 
     def _add_thread(self) -> None:
         thread = threading.Thread(target=self._work, name="tarry-handler", daemon=True)
@@ -112,30 +144,32 @@ class ThreadPool:
             self._threads.add(thread)
         thread.start()
 
+    # ---- in the threads ------------------------------------------------------------------
+
     def _work(self) -> None:
+        this = threading.current_thread()
+        stays = True
+        while stays:
+            self._make_calls()
+            self._idle.add(this)
+            # The loop appends, then counts the idle; we are idle, then look once more.  So
+            # whichever of us is later sees the other.
+            stays = True if self._calls else self._wake_ups.get()
+            self._idle.discard(this)
+        with self._lock:
+            self._threads.discard(this)
+        # A call that came just now took this thread for one that would make it.
+        self._make_calls()
+
+    def _make_calls(self) -> None:
         while True:
             try:
-                call = self._calls.get(timeout=self._idle_s)
-            except queue.Empty:
-                if self._may_end():
-                    return
-                continue
-            if call is None:
-                break
+                call = self._calls.popleft()
+            except IndexError:
+                return
             self._taken += 1
             self._make(*call)
-            # Or it would keep the request in memory until the next one comes.
-            del call
-        with self._lock:
-            self._threads.discard(threading.current_thread())
-
-    def _may_end(self) -> bool:
-        """Leave the pool, unless a call has come just now."""
-        with self._lock:
-            if self._calls.qsize():
-                return False
-            self._threads.discard(threading.current_thread())
-            return True
+            del call  # or the request would stay in memory as long as this thread is idle
 
     def _make(
         self,
@@ -169,8 +203,9 @@ class ThreadPool:
     def close(self) -> None:
         """Let the threads end after the calls that they have; daemon threads are not waited for."""
         self._closed = True
+        self._calm_timer.cancel()
         for _ in range(len(self._threads)):
-            self._calls.put(None)
+            self._wake_ups.put(False)
 
 
 def _tame(error: BaseException) -> Exception:

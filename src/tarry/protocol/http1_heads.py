@@ -47,26 +47,30 @@ def check_sizes(raw: bytes, limits: Limits) -> None:
     fields = [line for line in lines[1:] if line]
     if len(fields) > limits.max_fields:
         raise PeerError(431, f"there are more than {limits.max_fields} header fields")
-    if max(map(len, lines)) > limits.max_field_line_bytes:
+    if max(map(len, fields), default=0) > limits.max_field_line_bytes:
         raise PeerError(431, f"a field is longer than {limits.max_field_line_bytes} bytes")
 
 
-def check_beginning(raw: bytes, limits: Limits) -> None:
+def check_beginning(raw: bytes | bytearray, limits: Limits, searched: int = 0) -> None:
     """Refuse the first bytes of a head as soon as they cannot become one.
+
+    `searched` says up to where an earlier call has looked, less the last three
+    bytes; so a head that comes byte by byte costs no more than its length.
 
     Raises:
         PeerError: 400, 414 or 431.
     """
     if not _TOKEN_CHARACTER.match(raw):
         raise PeerError(400, "this is not HTTP")
-    line, complete, _ = raw.partition(b"\r\n")
-    if not complete and len(line) > limits.max_target_bytes + MAX_REQUEST_LINE_OVERHEAD_BYTES:
+    longest = limits.max_target_bytes + MAX_REQUEST_LINE_OVERHEAD_BYTES
+    end = raw.find(b"\r\n", 0, longest + 2)
+    if end < 0 and len(raw) > longest:
         raise PeerError(414, f"the target is longer than {limits.max_target_bytes} bytes")
-    if complete and not _REQUEST_LINE.fullmatch(line):
+    if end >= searched and not _REQUEST_LINE.fullmatch(raw, 0, end):
         raise PeerError(400, "the request line is malformed")
     if len(raw) > limits.max_head_bytes:
-        check_sizes(raw, limits)
-    if _BARE_LINE_END.search(raw):
+        check_sizes(bytes(raw), limits)
+    if _BARE_LINE_END.search(raw, searched):
         raise PeerError(400, "a line ends without CR LF")
 
 
@@ -79,6 +83,8 @@ def diagnose(raw: bytes, limits: Limits) -> PeerError:
     lines = raw.split(b"\r\n")
     if not _REQUEST_LINE.fullmatch(lines[0]):
         return PeerError(400, "the request line is malformed")
+    if _BARE_LINE_END.search(raw):
+        return PeerError(400, "a line ends without CR LF")
     names = [line.partition(b":")[0].lower() for line in lines[1:]]
     if lines[0].endswith(b"1.1") and names.count(b"host") != 1:
         return PeerError(400, "a request needs exactly one Host")
@@ -106,7 +112,7 @@ def body_length(headers: FieldBlock, http_version: bytes, limits: Limits) -> int
     """
     coding = headers.get(b"transfer-encoding")
     if coding is None:
-        length = int(headers.get(b"content-length") or b"0")
+        length = _announced(headers.getall(b"content-length"))
         if length > limits.max_body_bytes:
             raise PeerError(413, f"the body is larger than {limits.max_body_bytes} bytes")
         return length
@@ -118,3 +124,10 @@ def body_length(headers: FieldBlock, http_version: bytes, limits: Limits) -> int
     if all(_CODING.fullmatch(part) for part in codings):
         raise PeerError(501, "the only transfer coding known here is chunked")
     raise PeerError(400, "the length of the body is ambiguous")
+
+
+def _announced(lengths: list[bytes]) -> int:
+    """The one content-length; a repeated one is refused, as it may be read in two ways."""
+    if len(lengths) != 1:
+        raise PeerError(400, "the length of the body is ambiguous")
+    return int(lengths[0])

@@ -1,6 +1,7 @@
 """A client for tests that speaks to a server over a real socket."""
 
-from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from dataclasses import replace
+from http.client import HTTPConnection, HTTPException, IncompleteRead
 from select import select
 from socket import socket
 from typing import Unpack
@@ -70,9 +71,7 @@ class SocketClient(Methods[Reply]):
         except ConnectionError:
             keep = False
         try:
-            return _read(connection.getresponse(), request.name)
-        except (HTTPException, ConnectionError) as error:
-            raise IncompleteAnswer(request.name, None) from error
+            return _reply(connection, request.name)
         finally:
             if not keep:
                 connection.close()
@@ -95,10 +94,13 @@ def _is_dropped(connection: socket) -> bool:
     return bool(readable)
 
 
-def _read(response: HTTPResponse, name: str) -> Reply:
-    headers = Headers(response.getheaders())
+def _reply(connection: HTTPConnection, name: str) -> Reply:
+    head = None
     try:
-        return Reply(response.status, headers, response.read())
-    except IncompleteRead as error:
-        came = Reply(response.status, headers, error.partial)
-        raise IncompleteAnswer(name, came) from error
+        response = connection.getresponse()
+        head = Reply(response.status, Headers(response.getheaders()))
+        return replace(head, body=response.read())
+    except (HTTPException, ConnectionError) as error:
+        if head is not None and isinstance(error, IncompleteRead):
+            head = replace(head, body=error.partial)
+        raise IncompleteAnswer(name, head) from error

@@ -25,6 +25,7 @@ class _Pending:
         self.done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._head: zttp.Response | None = None
         self._pieces: list[bytes] = []
+        self.is_reset = False
 
     def take_head(self, event: zttp.Response) -> None:
         # 100 Continue and its like are not the answer (RFC 9110 section 15.2).
@@ -51,7 +52,8 @@ class _Pending:
             self.break_off()
 
     def break_off(self) -> None:
-        """The rest of the answer will not come."""
+        """Neither the rest of the answer comes, nor is that of the request taken."""
+        self.is_reset = True
         if not self.done.done():
             self.done.set_exception(IncompleteAnswer(self.name, self._reply()))
 
@@ -104,21 +106,23 @@ class ClientWire(asyncio.Protocol):
     async def _send_body(self, request: OutgoingRequest, sender: Any, pending: _Pending) -> bool:
         """Send the body at the pace of the server; false if it answered before the end."""
         for piece in request.pieces:
-            if pending.done.done():
-                if self._http2:
-                    sender.reset(CANCEL)
-                    self._flush()
-                return False
-            if piece:
+            if piece and self._is_wanted(pending):
                 sender.send_data(piece)
                 self._flush()
                 await self._writable.wait()
+        if not self._is_wanted(pending):
+            return False
         sender.end_message()
         self._flush()
         return True
 
+    def _is_wanted(self, pending: _Pending) -> bool:
+        """Whether the body still is; on HTTP/2 an answer alone does not end the request."""
+        return not (pending.is_reset if self._http2 else pending.done.done())
+
     def _forget(self, stream_id: int, pending: _Pending) -> None:
-        if not pending.done.done():
+        # Who waited for it may have been cancelled, and the future with them.
+        if pending.done.cancelled() or not pending.done.done():
             if self._http2:
                 self._parser.stream(stream_id).reset(CANCEL)
                 self._flush()
@@ -218,7 +222,9 @@ _NOTHING_MORE: Final = (zttp.NEED_DATA, zttp.CONNECTION_CLOSED)
 
 
 def _fields(request: OutgoingRequest, http2: bool) -> list[Field]:
-    """The fields with what frames a body of unknown length, which only HTTP/1.1 needs."""
-    if http2 or request.has_length:
+    """The fields as each version wants them: in small letters, or with the body's framing."""
+    if http2:
+        return [(name.lower(), value) for name, value in request.fields]
+    if request.has_length:
         return request.fields
     return [*request.fields, (b"transfer-encoding", b"chunked")]
