@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from tarry.message.heads import RequestHead, ResponseHead
+from tarry.message.heads import Field, RequestHead, ResponseHead
 
 BODY_HIGH_WATER_BYTES: Final = 64 * 1024
 """Unread body bytes at which the server stops reading from the client."""
@@ -45,14 +45,15 @@ class RequestBody:
                  "buffered_bytes", "trailers")  # fmt: skip
 
     def __init__(self, exchange: "Exchange") -> None:
-        self._exchange = exchange
+        # Forgotten at the end of the body: a cycle would be left to the garbage collector.
+        self._exchange: Exchange | None = exchange
         self._pieces: list[bytes] = []
         self._ended = self._wanted = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._callback: Callable[[bytes], None] | None = None
         self.buffered_bytes = 0
-        self.trailers: list[tuple[bytes, bytes]] = []
+        self.trailers: list[Field] | None = None
 
     @property
     def full(self) -> bool:
@@ -84,12 +85,13 @@ class RequestBody:
     def _want(self) -> None:
         if not self._wanted:
             self._wanted = True
-            self._exchange.ask_for_body()
+            if self._exchange is not None and self._exchange.head.expect_continue:
+                self._exchange.ask_for_body()
 
     def _take(self) -> bytes:
         pieces, self._pieces = self._pieces, []
         was_full, self.buffered_bytes = self.full, 0
-        if was_full:
+        if was_full and self._exchange is not None:
             self._exchange.resume_body()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -99,19 +101,26 @@ class RequestBody:
         self.buffered_bytes += len(data)
         self._wake()
 
-    def finish(self, trailers: list[tuple[bytes, bytes]]) -> None:
-        """Called by the server at the end of the body."""
+    def finish(self, trailers: list[Field], data: bytes = b"") -> None:
+        """Called by the server at the end of the body, with its last piece."""
         self._ended = True
+        self._exchange = None
         self.trailers = trailers
         callback, self._callback = self._callback, None
+        if callback is not None and not self._pieces:
+            callback(data)
+            return
+        if data:
+            self._pieces.append(data)
         if callback is not None:
             callback(self._take())
         self._wake()
 
     def fail(self, error: Exception) -> None:
         """Called by the server when the rest will not come."""
-        self._error = error
-        self._callback = None
+        if not self._ended:
+            self._error = error
+        self._exchange = self._callback = None
         self._wake()
 
     def _wake(self) -> None:

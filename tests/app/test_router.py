@@ -220,7 +220,7 @@ def test_removed_routes_are_gone():
     assert list(router) == []
     assert {found(router, path) for path in ("/", "/users", "/users/1", "/files/a")} == {"NotFound"}
     assert not router._root.children
-    assert not router._static
+    assert not router.static
 
 
 def test_removing_leaves_what_hangs_below():

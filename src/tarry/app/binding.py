@@ -227,6 +227,8 @@ class _JsonBody:
 def _check_json(exchange: Exchange) -> None:
     # Else a form on a foreign page could send JSON as text/plain without a preflight request.
     content_type = exchange.head.headers.get(b"content-type")
+    if content_type == b"application/json":  # so say most; it saves them a closer look
+        return
     if content_type is None or not mediatypes.is_json(content_type.decode("latin-1")):
         # RFC 9110 section 15.5.16: Accept says what would have been taken.
         raise HttpError(

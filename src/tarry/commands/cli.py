@@ -78,7 +78,7 @@ def _routes(target: str, *, table: bool) -> int:
         return _failed(error)
     rows = app.routes()
     if not rows:
-        print(f"{target} has no routes", file=sys.stderr)
+        print(f"tarry: {target} has no routes", file=sys.stderr)
     elif table:
         print(_table([("METHODS", "PATH", "HANDLER"), *rows]))
     else:

@@ -12,7 +12,11 @@ from typing import Any, Final
 
 from tarry.application import App
 
-_NO_TRACEBACK_OF: Final = (f"{Path(__file__).parent.parent}/", "<frozen importlib")
+_NO_TRACEBACK_OF: Final = (
+    f"{Path(__file__).parent.parent}/",
+    str(importlib.__file__),
+    "<frozen importlib",
+)
 """Files whose lines tell an author nothing."""
 
 

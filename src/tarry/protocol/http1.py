@@ -49,7 +49,8 @@ class HTTP1Engine:
         "_chunked_answer", "_coming", "_decoder", "_dropped_bytes", "_dropping", "_eof",
         "_expecting", "_first", "_head_parser", "_held", "_is_head", "_keep", "_left", "_limits",
         "_out", "_plain", "_searched", "_shut", "_small_head_bytes", "_started",
-        "_stripped", "_unusual", "_version_1_0", "closing", "more", "reading",
+        "_stripped", "_unusual", "_version_1_0", "_whole_body", "closing", "more",
+        "reading",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, head_parser: HeadParser) -> None:
@@ -69,11 +70,12 @@ class HTTP1Engine:
         self._coming = self._dropped_bytes = 0
         self._decoder: ChunkedDecoder | None = None
         self._left: int | None = None
+        self._whole_body: bytes | None = None
 
     @property
     def held_bytes(self) -> int:
         """Bytes received but not yet looked at, because an answer is due first."""
-        return len(self._held)
+        return len(self._held) + len(self._whole_body or b"")
 
     # ---- receiving -------------------------------------------------------------------
 
@@ -88,11 +90,22 @@ class HTTP1Engine:
             if end == len(data) > 3:
                 return self._take_head(data)
             if end > 4:
-                self._held += data[end:]
-                self.more = True
-                return self._take_head(data[:end])
+                return self._take_head_and_more(data, end)
         self._held += data
         return self.next_event()
+
+    def _take_head_and_more(self, data: bytes, end: int) -> Event | None:
+        """A head and what came with it: most often all of a small body, which is kept whole."""
+        event = self._take_head(data[:end])
+        rest = data[end:]
+        if self.reading is _BODY and len(rest) == self._coming:
+            self._whole_body = rest
+        elif type(event) is SwitchToHTTP2:
+            event.data += rest
+        else:
+            self._held += rest
+        self.more = True
+        return event
 
     def next_event(self) -> Event | None:
         """The next event, or `None` when more bytes or an answer are needed.
@@ -102,7 +115,7 @@ class HTTP1Engine:
         """
         event = None
         if self.reading is _BODY:
-            event = self._take_body()
+            event = self._take_body() if self._whole_body is None else self._take_whole_body()
         # A dropped body may have made room for the next head.
         if event is None and self._held and self.reading in (_IDLE, _HEAD) and not self.closing:
             event = self._find_head()
@@ -236,9 +249,17 @@ class HTTP1Engine:
             return Data(0, data) if data and not self._dropping else None
         return self._end_body(data)
 
+    def _take_whole_body(self) -> Event | None:
+        data, self._whole_body = self._whole_body or b"", None
+        self._coming = 0
+        self._expecting = False
+        return self._end_body(data)
+
     def _end_body(self, data: bytes) -> Event | None:
-        decoder, self._decoder = self._decoder, None
-        trailers = _trailers(decoder.trailer_lines) if decoder is not None else []
+        trailers: list[Field] = []
+        if self._decoder is not None:
+            trailers = _trailers(self._decoder.trailer_lines)
+            self._decoder = None
         self.reading = _NOTHING
         if self._dropping:
             self._next_request()

@@ -8,7 +8,7 @@ PIECE_BYTES: Final = 64 * 1024
 
 _MOST: Final = {
     "max_head_bytes": 65_532,
-    "max_field_line_bytes": 16_384,
+    "max_field_line_bytes": 16_383,
     "max_target_bytes": 16_000,
     "max_fields": 100,
     "max_streams_per_connection": 4_000,
@@ -28,7 +28,7 @@ class Limits:
     """Request line and fields together, in bytes → 431 (RFC 6585 section 5).
     Apache takes 8 KiB a line, node 16 KiB, h2 64 KiB; single sign-on cookies need room."""
 
-    max_field_line_bytes: int = 16_384
+    max_field_line_bytes: int = 16_383
     """One field line → 431."""
 
     max_fields: int = 100

@@ -170,9 +170,7 @@ class Connection(asyncio.Protocol, Timed):
     def _take_end(self, event: EndOfBody) -> None:
         exchange = self.open.get(event.stream_id)
         if exchange is not None and exchange.body is not None:
-            if event.data:
-                exchange.body.feed(event.data)
-            exchange.body.finish(event.trailers)
+            exchange.body.finish(event.trailers, event.data)
 
     def _take_reset(self, event: StreamReset) -> None:
         exchange = self.open.pop(event.stream_id, None)

@@ -16,7 +16,8 @@ class MemoryExchange(Exchange):
     `exchange.body` yourself, as a server does.  `full` is the switch for
     back-pressure: while it is set, `drained` waits.  `lose()` is the client
     that leaves.  `reply` is the answer so far; `aborted` says that it was
-    broken off, `asked_for_body` that the body was wanted.
+    broken off, `asked_for_body` that a body with `Expect: 100-continue` is
+    wanted, `resumed` how often a reader that was behind has caught up.
     """
 
     __slots__ = ("_client", "_full", "_left", "_reply_head", "_room", "_scheme", "_sent",
@@ -43,6 +44,7 @@ class MemoryExchange(Exchange):
             Fields(fields.to_fields()),
             http_version=http_version.encode("ascii"),
             end_stream=not open_body and not any(pieces),
+            expect_continue=fields.get("expect", "").lower() == "100-continue",
         )
         super().__init__(None, head)
         self._client, self._scheme = client, scheme

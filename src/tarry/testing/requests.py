@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from tarry.message.headers import Headers, HeaderSource
-from tarry.message.heads import Field
+from tarry.message.heads import Field, check_field
 
 Data = bytes | str | Mapping[str, Any] | Iterable[bytes]
 """A body: as it is; a form from a mapping; or in pieces, sent without a length."""
@@ -58,7 +58,7 @@ def outgoing(
 
     Raises:
         ValueError: a path without "/" first, or both `json` and `data`.
-        InvalidField: a header that is not latin-1.
+        InvalidField: a method or a header that would break the message.
     """
     if not path.startswith("/") and path != "*":
         raise ValueError(f'the path must begin with "/", not {path!r}')
@@ -73,10 +73,12 @@ def outgoing(
         headers["cookie"] = cookie
     headers.update(options.get("headers", ()))
     pieces = [body] if isinstance(body, bytes) else body
+    fields = headers.to_fields()
+    # The method has the same characters as a field's name (RFC 9110 sections 5.1 and 9.1).
+    for name, value in [(method.encode(), b""), *fields]:
+        check_field(name, value)
     # A browser quotes what a request line cannot hold; what is quoted already stays.
-    return OutgoingRequest(
-        method, quote(path, string.punctuation), headers.to_fields(), pieces, whole
-    )
+    return OutgoingRequest(method, quote(path, string.punctuation), fields, pieces, whole)
 
 
 def _body(options: RequestOptions) -> tuple[str | None, bytes | Iterable[bytes]]:

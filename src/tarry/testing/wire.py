@@ -13,6 +13,7 @@ from tarry.message.headers import Headers
 from tarry.message.heads import Field, Fields
 from tarry.testing.replies import IncompleteAnswer, Reply
 from tarry.testing.requests import OutgoingRequest
+from tarry.testing.transport import HIGH_WATER_BYTES
 
 CANCEL: Final = zttp.H2ErrorCode.CANCEL
 
@@ -72,8 +73,8 @@ class ClientWire(asyncio.Protocol):
         self._parser: Any = zttp.Connection(zttp.CLIENT, zttp.HTTP2 if http2 else zttp.HTTP1)
         self._pending: dict[int, _Pending] = {}
         self._usable = True
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._paused = False
+        self._moved = asyncio.Event()
 
     @property
     def is_free(self) -> bool:
@@ -85,17 +86,20 @@ class ClientWire(asyncio.Protocol):
 
         Raises:
             IncompleteAnswer: the server broke the answer off.
+            ValueError: a request that cannot be sent.
         """
-        sender = self._parser.send_request(
-            request.method.encode("ascii"),
-            request.target.encode("ascii"),
-            b"2" if self._http2 else b"1.1",
-            _fields(request, self._http2),
-        )
+        try:
+            return await self._ask(request)
+        except zttp.LocalProtocolError as error:
+            self.leave()
+            raise ValueError(f"{request.name} cannot be sent: {error}") from error
+
+    async def _ask(self, request: OutgoingRequest) -> Reply:
+        sender = self._send_head(request)
         stream_id = sender.stream_id if self._http2 else 0
         pending = self._pending[stream_id] = _Pending(request.name)
         try:
-            whole = await self._send_body(request, sender or self._parser, pending)
+            whole = await self._send_body(request, sender, pending)
             if not (self._http2 or (whole and request.has_length)):
                 # A server drops only so much of a body that nobody reads, and may then close.
                 self._usable = False
@@ -103,18 +107,35 @@ class ClientWire(asyncio.Protocol):
         finally:
             self._forget(stream_id, pending)
 
+    def _send_head(self, request: OutgoingRequest) -> Any:
+        """Queue the head; what takes the body: a stream, or on HTTP/1.1 the parser itself."""
+        version = b"2" if self._http2 else b"1.1"
+        method, target = request.method.encode("ascii"), request.target.encode("ascii")
+        fields = _fields(request, self._http2)
+        return self._parser.send_request(method, target, version, fields) or self._parser
+
     async def _send_body(self, request: OutgoingRequest, sender: Any, pending: _Pending) -> bool:
         """Send the body at the pace of the server; false if it answered before the end."""
         for piece in request.pieces:
-            if piece and self._is_wanted(pending):
+            if not self._is_wanted(pending):
+                return False
+            if piece:
                 sender.send_data(piece)
                 self._flush()
-                await self._writable.wait()
+                await self._room(sender, pending)
         if not self._is_wanted(pending):
             return False
         sender.end_message()
         self._flush()
         return True
+
+    async def _room(self, sender: Any, pending: _Pending) -> None:
+        """Wait while the server is slower than the body, or lets no more of a stream through."""
+        while self._is_wanted(pending) and (
+            self._paused or (self._http2 and sender.pending_bytes > HIGH_WATER_BYTES)
+        ):
+            self._moved.clear()
+            await self._moved.wait()
 
     def _is_wanted(self, pending: _Pending) -> bool:
         """Whether the body still is; on HTTP/2 an answer alone does not end the request."""
@@ -123,14 +144,18 @@ class ClientWire(asyncio.Protocol):
     def _forget(self, stream_id: int, pending: _Pending) -> None:
         # Who waited for it may have been cancelled, and the future with them.
         if pending.done.cancelled() or not pending.done.done():
-            if self._http2:
-                self._parser.stream(stream_id).reset(CANCEL)
-                self._flush()
-            else:
-                self.leave()
+            self._cancel(stream_id, pending)
         elif not self._usable:
             self._transport.close()
         self._pending.pop(stream_id, None)
+
+    def _cancel(self, stream_id: int, pending: _Pending) -> None:
+        """Say that nobody waits for an answer; on HTTP/1.1 only the end of all says it."""
+        if not self._http2:
+            self.leave()
+        elif not pending.is_reset:
+            self._parser.stream(stream_id).reset(CANCEL)
+            self._flush()
 
     def leave(self) -> None:
         """Break the connection off."""
@@ -151,6 +176,7 @@ class ClientWire(asyncio.Protocol):
         self._parser.receive_data(data)
         self._take_events()
         self._flush()
+        self._moved.set()
 
     def eof_received(self) -> bool:
         """The server sends no more."""
@@ -160,18 +186,17 @@ class ClientWire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Nothing more comes."""
-        self._usable = False
-        self._writable.set()
-        for pending in self._pending.values():
-            pending.break_off()
+        self._break_off()
+        self._moved.set()
 
     def pause_writing(self) -> None:
         """The server is slower than a body."""
-        self._writable.clear()
+        self._paused = True
 
     def resume_writing(self) -> None:
         """There is room again."""
-        self._writable.set()
+        self._paused = False
+        self._moved.set()
 
     # ---- events -------------------------------------------------------------------------
 
