@@ -142,6 +142,11 @@ class Exchange(ABC):
     __slots__ = ("_on_gone", "answered", "arrived_s", "body", "carrier", "context", "gone",
                  "head", "sent_bytes", "started", "status")  # fmt: skip
 
+    arrived_s: float
+    context: object
+    sent_bytes: int
+    status: int
+
     def __init__(self, carrier: Any, head: RequestHead) -> None:
         self.carrier = carrier
         self.head = head

@@ -417,7 +417,7 @@ def _trailers(lines: bytes) -> list[Field]:
     """
     if lines == b"\r\n":
         return []
-    parser = _Connection(_SERVER)
+    parser = zttp.Connection(zttp.SERVER)
     parser.receive_event(b"PUT / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
     try:
         event = parser.receive_event(b"0\r\n" + lines)

@@ -4,7 +4,8 @@ Frames, header compression, stream states and flow control are the parser's;
 here its events become those that HTTP/1.1 has, and limits are kept.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import zttp
 
@@ -103,7 +104,8 @@ class HTTP2Engine:
         try:
             self._connection.receive_data(data)
         except zttp.RemoteProtocolError:
-            return self._fail()
+            self.closing = True  # the parser has queued the GOAWAY that says why
+            return None
         return self.next_event()
 
     def next_event(self) -> Event | None:
@@ -116,7 +118,8 @@ class HTTP2Engine:
             try:
                 event = self._connection.next_event()
             except zttp.RemoteProtocolError:
-                return self._fail()
+                self.closing = True
+                return None
             if event is _NEED_DATA:
                 return None
             kind = type(event)
@@ -128,10 +131,6 @@ class HTTP2Engine:
             if reported is not None:
                 return reported
         return None
-
-    def _fail(self) -> None:
-        """The parser has queued the GOAWAY that says why."""
-        self.closing = True
 
     def _take_request(self, event: zttp.Request) -> Event | None:
         stream_id = event.stream_id
@@ -383,7 +382,7 @@ def _checked_length(head: ResponseHead, body: bytes, without_body: bool) -> int:
     return head.length
 
 
-_TAKERS: Final = {
+_TAKERS: Final[dict[type, Callable[[HTTP2Engine, Any], Event | None]]] = {
     zttp.Data: HTTP2Engine._take_data,
     zttp.EndOfMessage: HTTP2Engine._take_end,
     zttp.RstStream: HTTP2Engine._take_reset,

@@ -5,7 +5,8 @@ corked: answers given meanwhile leave together in one write at the end.
 """
 
 import asyncio
-from typing import Final, cast
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 from tarry.message.heads import RequestHead
 from tarry.protocol.engine import Engine, Reading
@@ -355,7 +356,7 @@ class Connection(asyncio.Protocol, Timed):
         self._transport.abort()
 
 
-_TAKERS: Final = {
+_TAKERS: Final[dict[type, Callable[[Connection, Any], None]]] = {
     Data: Connection._take_data,
     EndOfBody: Connection._take_end,
     StreamReset: Connection._take_reset,

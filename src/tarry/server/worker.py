@@ -191,7 +191,7 @@ class ServerHandle:
 
     def __init__(self, application: Application, settings: ServerSettings) -> None:
         self._ready = threading.Event()
-        self._error: BaseException | None = None
+        self._errors: list[BaseException] = []
         self._worker: Worker | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(
@@ -199,9 +199,9 @@ class ServerHandle:
         )
         self._thread.start()
         self._ready.wait()
-        if self._error is not None:
+        if self._errors:
             self._thread.join()
-            raise self._error
+            raise self._errors[0]
 
     @property
     def url(self) -> str:
@@ -225,7 +225,7 @@ class ServerHandle:
             with asyncio.Runner(loop_factory=loop_factory(settings.loop)) as runner:
                 runner.run(self._serve(application, settings))
         except BaseException as error:  # noqa: BLE001 — it belongs to whoever started the thread
-            self._error = error
+            self._errors.append(error)
         finally:
             self._ready.set()
 
