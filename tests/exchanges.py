@@ -18,11 +18,24 @@ class Recorded(Exchange):
     scheme = "http"
 
     def __init__(
-        self, method="GET", target="/", headers=(), *, body=False, room_bytes=None, version=b"1.1"
+        self,
+        method="GET",
+        target="/",
+        headers=(),
+        *,
+        body=False,
+        expects=False,
+        room_bytes=None,
+        version=b"1.1",
     ):
         fields = Fields([(name.lower().encode(), value.encode()) for name, value in headers])
         head = PlainRequestHead(
-            method.encode(), target.encode(), fields, http_version=version, end_stream=not body
+            method.encode(),
+            target.encode(),
+            fields,
+            http_version=version,
+            end_stream=not body,
+            expect_continue=expects,
         )
         super().__init__(None, head)
         self.answer_head = None

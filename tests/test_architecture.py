@@ -52,7 +52,7 @@ ARCHITECTURE = rules.Architecture(
         "uvloop": {"server/worker.py"},
         "watchfiles": {"server/reload.py"},
         "websockets": {"protocol/websocket.py"},
-        "zttp": {"protocol/http1.py", "protocol/http2.py"},
+        "zttp": {"protocol/http1.py", "protocol/http2.py", "testing/wire.py"},
     },
 )
 

@@ -52,7 +52,7 @@ class Wire:
         head = self._until(b"\r\n\r\n").decode("latin-1")
         line, *rest = head.removesuffix("\r\n\r\n").split("\r\n")
         headers = [tuple(part.strip() for part in text.split(":", 1)) for text in rest]
-        reply = Reply(int(line.split(" ")[1]), headers)  # type: ignore[arg-type]
+        reply = Reply(int(line.split(" ")[1]), headers)  # type: ignore[arg-type]  # because of split
         if 100 <= reply.status < 200:
             return reply
         if method == "HEAD" or reply.status in (204, 304):

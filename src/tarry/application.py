@@ -1,7 +1,7 @@
 """`App`: what authors hold.  It puts the parts together and names them."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tarry.app.binding import Binder
 from tarry.app.describe import RouteRow, route_table, site_map
@@ -11,6 +11,9 @@ from tarry.exchange import Exchange
 from tarry.server.console_log import log_to_terminal
 from tarry.server.settings import ServerSettings
 from tarry.server.worker import ServerHandle, run, serve
+
+if TYPE_CHECKING:
+    from tarry.testing.client import Client
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 ErrorFunction = TypeVar("ErrorFunction", bound=Callable[..., Any])
@@ -105,9 +108,9 @@ class App:
         return register
 
     @overload
-    def error(self, key: ErrorFunction) -> ErrorFunction: ...
-    @overload
     def error(self, key: ErrorKey) -> Callable[[ErrorFunction], ErrorFunction]: ...
+    @overload
+    def error(self, key: ErrorFunction) -> ErrorFunction: ...
     def error(self, key: Any) -> Any:
         """Register a function that answers for errors.
 
@@ -135,6 +138,12 @@ class App:
     def routes(self) -> list[RouteRow]:
         """One row for each route, in the order of registration."""
         return route_table(route for _, _, route in self._dispatcher.router)
+
+    def testing(self, **options: Any) -> "Client":
+        """A client that drives this application without sockets; see `tarry.testing.Client`."""
+        from tarry.testing.client import Client  # here, since a server never needs it
+
+        return Client(self, **options)
 
     # ---- serving -----------------------------------------------------------------------
 

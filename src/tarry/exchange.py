@@ -38,17 +38,18 @@ class RequestBody:
     """The body of one request, as far as it has come.
 
     Read it in one of two ways: `on_complete` for the whole body without a
-    task, or `read` for the next piece from a coroutine.
+    task, or `read` for the next piece from a coroutine.  `ended` says that
+    all of it has come, and `trailers` are then known.
     """
 
-    __slots__ = ("_callback", "_ended", "_error", "_exchange", "_pieces", "_wanted", "_waiter",
-                 "buffered_bytes", "trailers")  # fmt: skip
+    __slots__ = ("_callback", "_error", "_exchange", "_pieces", "_wanted", "_waiter",
+                 "buffered_bytes", "ended", "trailers")  # fmt: skip
 
     def __init__(self, exchange: "Exchange") -> None:
         # Forgotten at the end of the body: a cycle would be left to the garbage collector.
         self._exchange: Exchange | None = exchange
         self._pieces: list[bytes] = []
-        self._ended = self._wanted = False
+        self.ended = self._wanted = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._callback: Callable[[bytes], None] | None = None
@@ -63,7 +64,7 @@ class RequestBody:
     def on_complete(self, callback: Callable[[bytes], None]) -> None:
         """Have `callback` called once with the whole body; never if the client leaves."""
         self._want()
-        if self._ended:
+        if self.ended:
             callback(self._take())
         else:
             self._callback = callback
@@ -75,7 +76,7 @@ class RequestBody:
             ClientGone: the client left before the end.
         """
         self._want()
-        while not self._pieces and not self._ended:
+        while not self._pieces and not self.ended:
             if self._error is not None:
                 raise self._error
             self._waiter = asyncio.get_running_loop().create_future()
@@ -103,7 +104,7 @@ class RequestBody:
 
     def finish(self, trailers: list[Field], data: bytes = b"") -> None:
         """Called by the server at the end of the body, with its last piece."""
-        self._ended = True
+        self.ended = True
         self._exchange = None
         self.trailers = trailers
         callback, self._callback = self._callback, None
@@ -118,7 +119,7 @@ class RequestBody:
 
     def fail(self, error: Exception) -> None:
         """Called by the server when the rest will not come."""
-        if not self._ended:
+        if not self.ended:
             self._error = error
         self._exchange = self._callback = None
         self._wake()

@@ -12,9 +12,15 @@ from tarry.message.heads import InvalidField
     ("error", "document"),
     [
         (HttpError(404), {"status": 404, "title": "Not Found"}),
-        (HttpError(413, "too big"), {"status": 413, "title": "Content Too Large", "detail": "too big"}),
+        (
+            HttpError(413, "too big"),
+            {"status": 413, "title": "Content Too Large", "detail": "too big"},
+        ),
         (HttpError(599), {"status": 599, "title": "Server Error"}),
-        (HttpError(409, extra={"holder": "a"}), {"status": 409, "title": "Conflict", "holder": "a"}),
+        (
+            HttpError(409, extra={"holder": "a"}),
+            {"status": 409, "title": "Conflict", "holder": "a"},
+        ),
         (HttpError(400, extra={"title": "Own"}), {"status": 400, "title": "Own"}),
     ],
 )

@@ -58,7 +58,7 @@ def source(request):
 def test_a_page_is_well_formed_and_says_what_it_is(source):
     elements = Elements(source)
 
-    assert source.startswith(b"<!doctype html>\n<html lang=\"en\">")
+    assert source.startswith(b'<!doctype html>\n<html lang="en">')
     assert elements.open == []
     assert elements.tags.count("h1") == elements.tags.count("main") == 1
     assert ("charset", "utf-8") in elements.attributes

@@ -46,7 +46,7 @@ class Color(enum.Enum):
     RED = "red"
 
 
-class Shade(str, enum.Enum):
+class Shade(enum.StrEnum):
     DARK = "dark"
 
 
@@ -109,10 +109,14 @@ def test_plain_results(result, content_type, body):
     assert seen(result) == (204 if result is None else 200, content_type, body)
 
 
-@given(st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(st.characters(codec="utf-8")),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
-))  # fmt: skip
+TEXTS = st.text(st.characters(codec="utf-8"))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | TEXTS,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner),
+)
+
+
+@given(VALUES)
 def test_json_comes_back_as_it_was(value):
     _, body = answer_for([value])
 
@@ -308,9 +312,7 @@ async def several():
     yield "x"
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: (text for text in "ab"), several, lambda: Stream(["a"])]
-)
+@pytest.mark.parametrize("make", [lambda: (text for text in "ab"), several, lambda: Stream(["a"])])
 def test_generators_and_streams_are_streamed(make):
     result = make()
     stream = answer_for(result)

@@ -144,7 +144,12 @@ def test_a_slow_reader_holds_the_source_back(kind):
     ("stream", "status", "fields", "length"),
     [
         (Stream([]), 200, [(b"content-type", b"text/plain; charset=utf-8")], None),
-        (Stream([], status=206, length=5), 206, [(b"content-type", b"text/plain; charset=utf-8")], 5),
+        (
+            Stream([], status=206, length=5),
+            206,
+            [(b"content-type", b"text/plain; charset=utf-8")],
+            5,
+        ),
         (Stream([], content_type="text/csv"), 200, [(b"content-type", b"text/csv")], None),
         (
             Stream([], headers={"Content-Type": "a/b", "x-a": "1"}),

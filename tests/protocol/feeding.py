@@ -20,7 +20,11 @@ def new_engine(**limits):
 
 def post(body, *fields):
     lines = b"".join(b"%b\r\n" % field for field in fields)
-    return b"POST / HTTP/1.1\r\nhost: a\r\n%bcontent-length: %d\r\n\r\n%b" % (lines, len(body), body)
+    return b"POST / HTTP/1.1\r\nhost: a\r\n%bcontent-length: %d\r\n\r\n%b" % (
+        lines,
+        len(body),
+        body,
+    )
 
 
 def chunked(body, version=b"1.1", head=b"POST / HTTP/%b\r\nhost: a\r\n"):

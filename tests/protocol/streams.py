@@ -56,7 +56,7 @@ MALFORMED = {
     "no method": (400, b"/ HTTP/1.1\r\nHost: a\r\n\r\n"),
     "two empty lines before": (400, b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
     "lower-case method": (400, b"get / HTTP/1.1\r\nHost: a\r\n\r\n"),
-    "method that is no token": (400, b"G=\": / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "method that is no token": (400, b'G=": / HTTP/1.1\r\nHost: a\r\n\r\n'),
     "method of 33 characters": (400, b"M" * 33 + b" / HTTP/1.1\r\nHost: a\r\n\r\n"),
     "CONNECT": (501, b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"),
     "version 1.2": (400, b"GET / HTTP/1.2\r\nHost: a\r\n\r\n"),
@@ -113,10 +113,12 @@ MALFORMED = {
     "unknown expectation": (417, _POST + b"Expect: 200-ok\r\nContent-Length: 1\r\n\r\n"),
     # ---- the length of the body
     "CL and TE": (
-        400, _POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + _AFTER
+        400,
+        _POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + _AFTER,
     ),
     "TE and CL": (
-        400, _POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + _AFTER
+        400,
+        _POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + _AFTER,
     ),
     "two different CL": (400, _POST + b"Content-Length: 1\r\nContent-Length: 0\r\n\r\nx" + _AFTER),
     "the same CL twice": (400, _POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nx"),
@@ -134,11 +136,13 @@ MALFORMED = {
     "TE identity": (501, _POST + b"Transfer-Encoding: identity\r\n\r\n"),
     "TE empty": (400, _POST + b"Transfer-Encoding:\r\n\r\n"),
     "TE twice": (
-        400, _POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        400,
+        _POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ),
     "TE with a vertical tab": (400, _POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
     "TE on HTTP/1.0": (
-        400, b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        400,
+        b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ),
     # ---- chunks
     "chunk size with 0x": (400, _CHUNKED + b"0x1\r\nx\r\n0\r\n\r\n"),

@@ -33,6 +33,7 @@ from tarry.app.convert import (
     union_members,
     values_converter_for,
 )
+from tarry.app.dataclass_defaults import fill_defaults, holds_dataclasses
 from tarry.app.errors import BadParameters, HttpError, ParameterFault
 from tarry.app.params import MISSING, Argument, Cookies, Signature, read_arguments
 from tarry.exchange import Exchange
@@ -193,11 +194,12 @@ class _RawBody:
 class _JsonBody:
     """The body decoded and checked against a type."""
 
-    __slots__ = ("_decode", "_required", "argument")
+    __slots__ = ("_decode", "_lacks_defaults", "_required", "argument")
 
     def __init__(self, argument: str, annotation: Any, required: bool) -> None:
         self.argument = argument
         self._decode = msgspec.json.Decoder(annotation).decode
+        self._lacks_defaults = holds_dataclasses(annotation)
         self._required = required
 
     def fill(self, arguments: dict[str, Any], exchange: Exchange, body: bytes | None) -> None:
@@ -212,7 +214,7 @@ class _JsonBody:
             # msgspec skips members that the type does not have, and their bytes with them.
             if not body.isascii():
                 body.decode()
-            return self._decode(body)
+            value = self._decode(body)
         except msgspec.ValidationError as error:
             raise ConversionError(reason_of(error)) from None
         except msgspec.DecodeError as error:
@@ -222,6 +224,9 @@ class _JsonBody:
             raise ConversionError(reason) from None
         except RecursionError:
             raise ConversionError("is nested too deeply") from None
+        if self._lacks_defaults:
+            fill_defaults(value)
+        return value
 
 
 def _check_json(exchange: Exchange) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, get_type_hints
 
 from tarry.app.binding import Binder, compile_binding, standard_binders
-from tarry.app.calling import Caller, Lane, lane_of
+from tarry.app.calling import Caller
 from tarry.app.errors import HttpError
 from tarry.app.failures import ErrorHandlers
+from tarry.app.lanes import Lane, Lanes, lane_of
 from tarry.app.params import describe_function
 from tarry.app.patterns import parse_pattern
 from tarry.app.request import Request
@@ -65,7 +66,8 @@ class Dispatcher:
             **standard_binders(),
         }
         self._static = self.router.static
-        self._caller = Caller(self.errors, max_threads, max_queued)
+        self._lanes = Lanes(max_threads, max_queued)
+        self._caller = Caller(self._lanes, self.errors)
         self._watchdog: Watchdog | None = None
 
     def add_route(
@@ -95,12 +97,12 @@ class Dispatcher:
 
     async def startup(self) -> None:
         """Serve on the running loop from now on."""
-        self._caller.open()
+        self._lanes.open()
         self._watchdog = Watchdog()
 
     async def shutdown(self) -> None:
         """End threads and watchdog."""
-        self._caller.close()
+        self._lanes.close()
         if self._watchdog is not None:
             self._watchdog.close()
             self._watchdog = None

@@ -46,6 +46,10 @@ class ErrorHandlers:
         _check_parameters(function)
         table[key] = function
 
+    def expects(self, error: BaseException) -> bool:
+        """Whether the author has a handler for this very kind of exception."""
+        return any(kind in self._by_type for kind in type(error).__mro__)
+
     def find(self, error: BaseException, status: int) -> Callable[..., Any] | None:
         """The handler for an error that would be answered with `status`."""
         for kind in type(error).__mro__:

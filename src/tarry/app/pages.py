@@ -8,10 +8,10 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
-from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
-STYLE: Final = files("tarry.app").joinpath("page.css").read_text("utf-8")
+STYLE: Final = Path(__file__).with_name("page.css").read_text("utf-8")
 
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 

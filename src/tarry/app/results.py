@@ -4,7 +4,7 @@ A table by type holds a function for each kind of result; a type that it does
 not know is looked up once by its bases and remembered.
 """
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from http import HTTPStatus
 from types import NoneType
 from typing import Any, Final
@@ -91,8 +91,12 @@ def _merged(defaults: tuple[Field, ...], given: list[Field]) -> list[Field]:
 
 
 def _tuple(parts: tuple[Any, ...]) -> "Answer | Stream":
+    return _response(_from_tuple(parts, 200))
+
+
+def _from_tuple(parts: tuple[Any, ...], default_status: int) -> Response:
     """Order-free: a status, headers, cookies, and at most one body."""
-    response = Response()
+    response = Response(status=default_status)
     bodies = []
     status_given = False
     for part in parts:
@@ -110,7 +114,7 @@ def _tuple(parts: tuple[Any, ...]) -> "Answer | Stream":
     if bodies and isinstance(bodies[0], Response):
         raise ResultError("a handler returned a tuple with a Response; set its fields instead")
     response.body = bodies[0] if bodies else None
-    return _response(response)
+    return response
 
 
 def _stream(stream: Stream) -> Stream:
@@ -165,6 +169,31 @@ def answer_for(result: Any) -> Answer | Stream:
     kind = type(result)
     convert = CONVERTERS.get(kind) or converter_for(kind)
     return convert(result)
+
+
+def amended(result: Any, status: int, headers: Iterable[Field]) -> Answer | Stream:
+    """The answer for what an error handler returned, under the status of the error.
+
+    Another status is taken from a tuple that names it, or from a `Response`
+    or `Stream` that has another than 200.  Headers that it does not have come
+    from the error.
+
+    Raises:
+        ResultError: the result cannot be sent.
+        InvalidField: a header or cookie that would break the message.
+    """
+    if isinstance(result, tuple):
+        response = _from_tuple(result, status)
+    elif isinstance(result, Response):
+        response = result
+        response.status = status if result.status == 200 else result.status
+    else:
+        response = Response(result, status)
+        if isinstance(result, Stream) and result.status != 200:
+            response.status = result.status
+    for name, value in headers:
+        response.headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    return _response(response)
 
 
 def as_html(result: Any) -> Any:

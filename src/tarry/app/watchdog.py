@@ -51,6 +51,8 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._closing.wait(self._blocked_after_s / 2):
             self._alive.clear()
+            if self._closing.is_set():  # `close` may have set the sign of life just before
+                return
             asked_s = time.monotonic()
             try:
                 self._loop.call_soon_threadsafe(self._alive.set)

@@ -3,8 +3,12 @@
 from http import HTTPStatus
 from typing import Final
 
-_NEWER: Final = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable",
-                 422: "Unprocessable Content"}
+_NEWER: Final = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
 """Phrases of RFC 9110 where Python 3.11 still carries those of RFC 7231."""
 
 PHRASES: Final[dict[int, str]] = {status.value: status.phrase for status in HTTPStatus} | _NEWER

@@ -17,7 +17,13 @@ _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
 _SIZE_LINE: Final = re.compile(
     rb"([0-9A-Fa-f]{1,16})"
-    rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*\r\n"
+    rb"(?:[ \t]*;[ \t]*"
+    + _TOKEN
+    + rb"(?:[ \t]*=[ \t]*(?:"
+    + _TOKEN
+    + rb"|"
+    + _QUOTED
+    + rb"))?)*\r\n"
 )
 
 
@@ -89,7 +95,10 @@ class ChunkedDecoder:
         end = data.find(b"\n", at) + 1
         self._line += data[at : end or len(data)]
         in_trailers = self._next is _Next.TRAILERS
-        if in_trailers and len(self.trailer_lines) + len(self._line) > self._limits.max_trailer_bytes:
+        if (
+            in_trailers
+            and len(self.trailer_lines) + len(self._line) > self._limits.max_trailer_bytes
+        ):
             raise PeerError(431, "the trailer section is too large")
         if not in_trailers and len(self._line) > self._limits.max_chunk_line_bytes:
             raise PeerError(400, "the size line of a chunk is too long")

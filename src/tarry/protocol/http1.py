@@ -332,7 +332,11 @@ class HTTP1Engine:
         """Whether what is left of the request's body is little enough to read and drop."""
         if self.reading is not _BODY:
             return True
-        return not self._expecting and self._coming <= self._limits.max_drain_bytes
+        if self._decoder is not None or self._expecting:
+            # How much a chunked body has left nobody knows, nor whether an unasked one comes:
+            # the client must hear now that the connection ends, not find out later.
+            return False
+        return self._coming <= self._limits.max_drain_bytes
 
     def send(self, stream_id: int, data: bytes) -> None:
         """Add a piece of the body.
@@ -347,7 +351,9 @@ class HTTP1Engine:
             return
         if self._left is not None:
             if len(data) > self._left:
-                raise LengthError(f"the body is {len(data) - self._left} bytes longer than announced")
+                raise LengthError(
+                    f"the body is {len(data) - self._left} bytes longer than announced"
+                )
             self._left -= len(data)
         self._out += data
 

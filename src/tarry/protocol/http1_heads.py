@@ -110,18 +110,18 @@ def body_length(headers: FieldBlock, http_version: bytes, limits: Limits) -> int
         PeerError: 400 for a coding on HTTP/1.0, 413 for a body over the limit,
             501 for a coding that we do not know.
     """
-    coding = headers.get(b"transfer-encoding")
-    if coding is None:
+    lines = headers.getall(b"transfer-encoding")
+    if not lines:
         length = _announced(headers.getall(b"content-length"))
         if length > limits.max_body_bytes:
             raise PeerError(413, f"the body is larger than {limits.max_body_bytes} bytes")
         return length
     if http_version != b"1.1":
         raise PeerError(400, "HTTP/1.0 has no transfer codings")
-    codings = [part.strip(b" \t").lower() for part in coding.split(b",")]
-    if codings == [b"chunked"]:
+    codings = [part.strip(b" \t").lower() for part in lines[0].split(b",")]
+    if codings == [b"chunked"] and len(lines) == 1:
         return None
-    if all(_CODING.fullmatch(part) for part in codings):
+    if len(lines) == 1 and all(_CODING.fullmatch(part) for part in codings):
         raise PeerError(501, "the only transfer coding known here is chunked")
     raise PeerError(400, "the length of the body is ambiguous")
 

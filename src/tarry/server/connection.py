@@ -32,7 +32,7 @@ class Connection(asyncio.Protocol, Timed):
     """A client's connection; carries its exchanges."""
 
     __slots__ = (
-        "_client", "_linger_left", "_reading_paused", "_refused", "_room_waiters",
+        "_client", "_eof", "_linger_left", "_reading_paused", "_refused", "_room_waiters",
         "_transport", "_unsent_bytes", "_writing_paused", "corked", "engine", "lost", "open",
         "service",
     )  # fmt: skip
@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol, Timed):
         self.service = service
         self.engine: Engine = HTTP1Engine(service.limits, service.head_parser)
         self.open: dict[int, Stream] = {}
-        self.corked = self.lost = self._refused = False
+        self.corked = self.lost = self._refused = self._eof = False
         self._reading_paused = self._writing_paused = False
         self._linger_left: int | None = None
         self._unsent_bytes = 0
@@ -104,6 +104,7 @@ class Connection(asyncio.Protocol, Timed):
         """The client sends no more: waiting handlers hear of it, whole answers still go out."""
         if self._linger_left is not None:
             return False
+        self._eof = True
         self.corked = True
         try:
             self.engine.receive_eof()
@@ -123,6 +124,7 @@ class Connection(asyncio.Protocol, Timed):
         exchanges, self.open = self.open, {}
         for exchange in exchanges.values():
             exchange.lose()
+            self.service.log_lost(exchange)
         self._wake_room_waiters()
 
     def pause_writing(self) -> None:
@@ -177,6 +179,7 @@ class Connection(asyncio.Protocol, Timed):
         exchange = self.open.pop(event.stream_id, None)
         if exchange is not None:
             exchange.lose()
+            self.service.log_lost(exchange)
             self._wake_room_waiters()
 
     def _take_writable(self, event: StreamWritable) -> None:
@@ -197,6 +200,7 @@ class Connection(asyncio.Protocol, Timed):
         if exchange is not None:
             exchange.started = exchange.answered = True
             exchange.lose()
+        self.service.log_refused(error.status, len(body), self.client, exchange)
         self._refused = True
 
     # ---- called by its streams ---------------------------------------------------------
@@ -270,6 +274,8 @@ class Connection(asyncio.Protocol, Timed):
         if engine.closing:
             self._close()
             return
+        if self._writing_paused:
+            return  # what is awaited first is that the client takes its answer
         reading = engine.reading
         if reading is _IDLE:
             service = self.service
@@ -323,16 +329,21 @@ class Connection(asyncio.Protocol, Timed):
             self._set_deadline(self.service.settings.send_timeout_s)
 
     def _time_out(self, detail: str) -> None:
-        for stream_id in [*self.open] or [0]:
+        """Refuse the request that does not come; where there is none left, end the connection."""
+        late = [number for number, stream in self.open.items() if stream.is_receiving()]
+        if self.engine.reading is _HEAD:
+            late = [0]
+        for stream_id in late:
             self._refuse(PeerError(408, detail, stream_id))
-        self.engine.shut()
+        if not late:
+            self.engine.shut()
         self._flush()
 
     def _close(self) -> None:
-        """Close, but let a client that is still sending read the answer first."""
+        """Close, but let a client that may still be sending read the answer first."""
         self.service.timers.remove(self)
-        sending = self._refused or self.engine.reading is _BODY or self.engine.held_bytes
-        if not sending or not self._transport.can_write_eof():
+        unread = self._refused or self.engine.reading is _BODY or self.engine.held_bytes
+        if self._eof or not unread or not self._transport.can_write_eof():
             self._transport.close()
         elif self._linger_left is None:
             self._linger_left = LINGER_BYTES

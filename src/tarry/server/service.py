@@ -1,15 +1,22 @@
 """What all connections of one worker share."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from tarry.exchange import Application, Exchange
 from tarry.message.dates import format_date
+from tarry.message.heads import Fields, PlainRequestHead
 from tarry.protocol.engine import Stamp
 from tarry.protocol.http1 import HeadParser
 from tarry.server.accesslog import AccessLog
 from tarry.server.settings import ServerSettings
 from tarry.timing import Clock, TimerTable
+
+
+CLIENT_LEFT: Final = 499
+"""Logged as the status of a request whose client left; no answer has it.  nginx has the same."""
+
+_UNREADABLE: Final = PlainRequestHead(b"-", b"-", Fields(), http_version=b"-")
 
 
 class OpenConnection(Protocol):
@@ -77,6 +84,23 @@ class Service:
             self.access_log.record(
                 exchange.head, exchange.client, exchange.status, exchange.sent_bytes, run_s
             )
+
+    def log_lost(self, exchange: Exchange) -> None:
+        """Have a request logged whose client left before it was answered."""
+        if self.access_log is not None:
+            if not exchange.started:
+                exchange.status = CLIENT_LEFT
+                exchange.sent_bytes = 0
+            self.log(exchange)
+
+    def log_refused(
+        self, status: int, sent_bytes: int, client: str, exchange: Exchange | None
+    ) -> None:
+        """Have a request logged that the server refused; there may be no exchange for it."""
+        if self.access_log is None:
+            return
+        head = _UNREADABLE if exchange is None else exchange.head
+        self.access_log.record(head, client, status, sent_bytes, 0.0)
 
     def opened(self, connection: OpenConnection) -> None:
         """A connection was accepted."""

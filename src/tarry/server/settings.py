@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 
-from tarry.protocol.limits import Limits
+from tarry.protocol.limits import Limits as Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,10 @@ class Stream(Exchange):
         if connection.open or not connection.corked:
             connection.answered(self)
 
+    def is_receiving(self) -> bool:
+        """Whether more of the request's body is to come."""
+        return self.body is not None and not self.body.ended
+
     def _is_refused(self) -> bool:
         """Whether the server had to answer itself; an author's second answer is a bug."""
         if not self.gone:

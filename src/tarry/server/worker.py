@@ -16,11 +16,6 @@ from tarry.server.service import Service
 from tarry.server.settings import ServerSettings
 from tarry.timing import Clock, SystemClock, Ticker
 
-try:
-    import uvloop
-except ImportError:
-    uvloop = None  # type: ignore[assignment]  # because it is optional: Windows has none
-
 logger: Final = logging.getLogger("tarry")
 
 TICK_S: Final = 0.25
@@ -43,11 +38,15 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     Raises:
         ValueError: uvloop is asked for but not installed.
     """
-    if name == "uvloop" and uvloop is None:
-        raise ValueError('loop="uvloop" needs uvloop: pip install uvloop')
-    if name in ("auto", "uvloop") and uvloop is not None:
-        return uvloop.new_event_loop
-    return asyncio.new_event_loop
+    if name == "asyncio":
+        return asyncio.new_event_loop
+    try:
+        import uvloop  # here, since only who serves needs it
+    except ImportError as error:
+        if name == "uvloop":
+            raise ValueError('loop="uvloop" needs uvloop: pip install uvloop') from error
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
 
 
 class Worker:

@@ -1,0 +1,84 @@
+"""The lanes in which handlers run: a task, a thread, or the loop at once.
+
+Which one is chosen by how a function is written, once, when its route is made.
+"""
+
+import asyncio
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Coroutine
+from enum import Enum
+from typing import Any
+
+from tarry.app.threads import Done, ThreadPool
+from tarry.exchange import Exchange
+
+
+class Lane(Enum):
+    """Where a handler runs."""
+
+    ASYNC = "a task on the loop"
+    THREADS = "a thread of the pool"
+    INLINE = "the loop, at once"
+
+
+def lane_of(function: Callable[..., Any], inline: bool) -> Lane:
+    """The lane for a function.
+
+    Raises:
+        TypeError: `inline` with an `async def`.
+    """
+    plain = function.func if isinstance(function, functools.partial) else function
+    is_async = inspect.iscoroutinefunction(plain) or inspect.iscoroutinefunction(
+        getattr(plain, "__call__", None)  # noqa: B004 — its kind matters, not whether it is there
+    )
+    if is_async and inline:
+        raise TypeError("inline=True is for a def; an async def runs on the loop anyway")
+    if is_async:
+        return Lane.ASYNC
+    return Lane.INLINE if inline else Lane.THREADS
+
+
+class Lanes:
+    """Tasks and threads of one loop, between `open` and `close`."""
+
+    def __init__(self, max_threads: int, max_queued: int) -> None:
+        self._max_threads = max_threads
+        self._max_queued = max_queued
+        self._pool: ThreadPool | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self) -> None:
+        """Use the running loop from now on."""
+        self._loop = asyncio.get_running_loop()
+        self._pool = ThreadPool(self._max_threads, self._max_queued)
+
+    def close(self) -> None:
+        """End the threads when they have done what they have."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def spawn(self, exchange: Exchange, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Start a task for an exchange, which keeps it from being collected."""
+        loop = self._loop or asyncio.get_running_loop()
+        if sys.version_info >= (3, 12):
+            # Runs to its first real wait at once: most handlers never come back to the loop.
+            exchange.context = asyncio.Task(coroutine, loop=loop, eager_start=True)
+        else:
+            exchange.context = loop.create_task(coroutine)
+
+    def submit(self, function: Callable[..., Any], arguments: dict[str, Any], done: Done) -> bool:
+        """Have a call made in a thread; false if none is free and too many wait."""
+        return self._pool is not None and self._pool.submit(function, arguments, done)
+
+    async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Have a call made in a thread and wait for its result.
+
+        Raises:
+            RuntimeError: the threads are closed.
+        """
+        if self._pool is None:
+            raise RuntimeError("the server has stopped")
+        return await self._pool.run(function, *arguments)

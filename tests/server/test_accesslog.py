@@ -1,0 +1,196 @@
+"""The access log: one line for each request, nothing forged, written off the loop."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tarry.message.heads import Fields, PlainRequestHead
+from tarry.server import accesslog
+from tarry.server.accesslog import AccessLog
+from tarry.server.settings import ServerSettings
+from tests.server.serving import OK, greet
+from tests.wire import Wire, ask
+
+FORMAT = ServerSettings().access_log_format
+ALL = "%(client)s|%(method)s|%(target)s|%(version)s|%(referer)s|%(user_agent)s"
+
+
+def head(target=b"/", fields=(), method=b"GET"):
+    return PlainRequestHead(method, target, Fields(fields))
+
+
+def line(head, *, line_format=ALL, client="192.0.2.7", status=200, sent_bytes=5, run_s=0.0042):
+    log = AccessLog(line_format)
+    try:
+        return log.line(head, client, status, sent_bytes, run_s)
+    finally:
+        log.close()
+
+
+class Lines(logging.Handler):
+    """Collects lines and the threads that wrote them."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+        self.threads = set()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.inside = threading.Event()
+
+    def emit(self, record):
+        self.inside.set()
+        assert self.gate.wait(10)
+        self.texts.append(record.getMessage())
+        self.threads.add(threading.get_ident())
+
+
+@pytest.fixture
+def lines():
+    handler = Lines()
+    logger = logging.getLogger("tarry.access")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(before)
+
+
+# ── one line ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_default_line():
+    expected = '192.0.2.7 "GET /a?b=c HTTP/1.1" 200 5 run=4.2ms'
+
+    assert line(head(b"/a?b=c"), line_format=FORMAT) == expected
+
+
+def test_all_fields():
+    fields = [(b"referer", b"http://a/"), (b"User-Agent", b"curl/8")]
+
+    assert line(head(b"/", fields)) == "192.0.2.7|GET|/|1.1|http://a/|curl/8"
+    assert line(head(), client="") == "-|GET|/|1.1|-|-"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b'a"b', "a\\x22b"),
+        (b"a\\b", "a\\x5cb"),
+        (b"a\r\nb", "a\\x0d\\x0ab"),
+        (b"\x1b[31m", "\\x1b[31m"),
+        (b"\x00\x7f\x9b", "\\x00\\x7f\\x9b"),
+        (b"%s%d%(method)s", "%s%d%(method)s"),
+        (b"\xfc", "ü"),
+    ],
+)
+@pytest.mark.parametrize("name", [b"referer", b"user-agent"])
+def test_what_could_forge_a_line_is_escaped(name, raw, text):
+    assert text in line(head(b"/", [(name, raw)]))
+
+
+@given(st.binary())
+def test_no_client_makes_a_second_line_or_ends_the_quotes(raw):
+    text = accesslog._text(raw)
+
+    assert text.isprintable() or "\xa0" in text or "\xad" in text
+    assert '"' not in text
+    assert len(text.splitlines()) <= 1
+
+
+@given(st.binary(), st.binary())
+def test_two_different_values_never_look_the_same(one, other):
+    assert (accesslog._text(one) == accesslog._text(other)) == (one == other)
+
+
+# ── the queue ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_lines_are_written_in_order_by_another_thread_and_all_by_the_end(lines):
+    log = AccessLog(FORMAT)
+    for number in range(100):
+        log.record(head(b"/%d" % number), "a", 200, 0, 0)
+    log.close()
+
+    assert [re.search(r"/(\d+)", text)[1] for text in lines.texts] == [
+        str(number) for number in range(100)
+    ]
+    assert threading.get_ident() not in lines.threads
+
+
+def test_a_log_that_is_too_slow_loses_lines_and_tells_how_many(lines, monkeypatch):
+    monkeypatch.setattr(accesslog, "MAX_QUEUED", 3)
+    lines.gate.clear()
+    log = AccessLog(FORMAT)
+    log.record(head(b"/first"), "a", 200, 0, 0)
+    assert lines.inside.wait(10)
+    for _ in range(8):
+        log.record(head(b"/more"), "a", 200, 0, 0)
+    lines.gate.set()
+    log.close()
+
+    assert [text for text in lines.texts if "/more" in text] == lines.texts[-3:]
+    assert "5 requests were not logged: the log is too slow" in lines.texts
+    assert len(lines.texts) == 1 + 1 + 3
+
+
+# ── in a server ───────────────────────────────────────────────────────────────────────────
+
+
+def test_one_line_for_each_request(serve, lines):
+    server = serve(greet, access_log=True)
+    with Wire(server.url) as wire:
+        wire.send(b"GET /a HTTP/1.1\r\nhost: a\r\n\r\nHEAD /b HTTP/1.1\r\nhost: a\r\n\r\n")
+        wire.read()
+        wire.read("HEAD")
+    ask(server.url, b"GET /c HTTP/1.0\r\n\r\n")
+    server.stop()
+
+    assert [text.split(" run=")[0] for text in lines.texts] == [
+        '127.0.0.1 "GET /a HTTP/1.1" 200 5',
+        '127.0.0.1 "HEAD /b HTTP/1.1" 200 5',
+        '127.0.0.1 "GET /c HTTP/1.0" 200 5',
+    ]
+
+
+def test_the_time_is_that_from_the_head_to_the_end_of_the_answer(serve, keeping, lines):
+    server = serve(keeping, access_log=True)
+    with Wire(server.url) as wire:
+        wire.send(b"GET /a HTTP/1.1\r\nhost: a\r\n\r\n")
+        server.until(lambda: keeping.exchanges)
+        server.jump(1.5)
+        server.call(keeping.exchanges[0].start, OK)
+        server.call(keeping.exchanges[0].send, b"four")
+        server.jump(1)
+        server.call(keeping.exchanges[0].end)
+        wire.read()
+    server.stop()
+
+    assert lines.texts == ['127.0.0.1 "GET /a HTTP/1.1" 200 4 run=2500.0ms']
+
+
+def test_the_log_does_not_hold_up_the_loop(serve, lines):
+    server = serve(greet, access_log=True)
+    lines.gate.clear()
+    for _ in range(5):
+        assert ask(server.url, b"GET / HTTP/1.0\r\n\r\n")[0].status == 200
+    assert lines.texts == []
+    lines.gate.set()
+    server.stop()
+
+    assert len(lines.texts) == 5
+
+
+def test_no_log(serve, lines):
+    server = serve(greet, access_log=False)
+    ask(server.url, b"GET / HTTP/1.0\r\n\r\n")
+    server.stop()
+
+    assert lines.texts == []
