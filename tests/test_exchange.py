@@ -171,7 +171,6 @@ def test_who_wants_the_whole_body_holds_nobody_back():
     with_body(test)
 
 
-@pytest.mark.xfail(reason="on_complete does not resume a client that was held back")
 def test_asking_for_the_whole_body_lets_a_client_go_on_that_was_held_back():
     async def test(exchange):
         exchange.body.feed(bytes(BODY_HIGH_WATER_BYTES))

@@ -66,8 +66,11 @@ class RequestBody:
         self._want()
         if self.ended:
             callback(self._take())
-        else:
-            self._callback = callback
+            return
+        was_full = self.full
+        self._callback = callback
+        if was_full and self._exchange is not None:
+            self._exchange.resume_body()
 
     async def read(self) -> bytes:
         """The next piece of the body, `b""` at its end.

@@ -11,8 +11,8 @@ import threading
 import msgspec
 import pytest
 
-from tarry.app.lanes import Lane, lane_of
 from tarry.app.errors import HttpError
+from tarry.app.lanes import Lane, lane_of
 from tarry.app.request import Request
 from tarry.app.responses import Html, Redirect, Response, Stream
 from tarry.exchange import ClientGone

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from tests.protocol.streams import MALFORMED, VALID
 
 def cut(data, places):
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 CUTS = st.lists(st.integers(0, 2**16), max_size=8)
@@ -63,6 +65,13 @@ def test_any_split_of_a_request_with_one_wrong_byte(name, place, byte, places):
     assert parts.told[:common] == whole.told[:common]
     if whole.error is not None:
         assert parts.error is not None
+
+
+@pytest.mark.parametrize("fault", [b":OST /", b"POST /\x00", b"POST \xff"])
+def test_a_known_coding_is_not_blamed_for_another_fault(fault):
+    data = VALID["chunked"].replace(b"POST /", fault, 1)
+
+    assert told_in_every_way(data)[-1] == ("error", 400)
 
 
 @given(CUTS)

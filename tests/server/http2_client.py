@@ -36,7 +36,8 @@ class HTTP2Client:
         self.wire.socket.close()
 
     def flush(self):
-        self.wire.send(self.connection.data_to_send())
+        if data := self.connection.data_to_send():
+            self.wire.send(data)
 
     def request(self, path="/", *, method="GET", body=None, end=True, headers=()):
         """Send a request; its stream number."""
@@ -79,9 +80,11 @@ class HTTP2Client:
                 frames += frame
         return frames
 
-    def read(self, stream_id):
+    def read(self, stream_id, *, acknowledge=True):
         """Status and body of one answer."""
-        self.receive(lambda: stream_id in self.ended or stream_id in self.resets)
+        self.receive(
+            lambda: stream_id in self.ended or stream_id in self.resets, acknowledge=acknowledge
+        )
         return self.statuses.get(stream_id), self.bodies.get(stream_id, b"")
 
     def _take(self, event, acknowledge):

@@ -318,7 +318,6 @@ def test_pipelined_requests_of_a_client_that_sends_no_more_are_all_taken(serve, 
         assert wire.is_closed()
 
 
-@pytest.mark.xfail(reason="the log asks for the status of an answer that never began")
 def test_aborting_before_an_answer_began_closes_the_connection(serve, keeping):
     server = serve(keeping, access_log=True)
     with Wire(server.url) as wire:
@@ -550,7 +549,6 @@ def test_http2_a_slow_reader_stops_the_writer(serve):
         assert client.read(stream_id) == (200, bytes(1_000_000))
 
 
-@pytest.mark.xfail(reason="flow control of HTTP/2 has no send timeout")
 def test_http2_a_client_that_takes_nothing_is_cut(serve):
     server = serve(lambda exchange: exchange.respond(OK, bytes(1_000_000)), send_timeout_s=60)
     with HTTP2Client(server.url, window=0) as client:

@@ -57,7 +57,8 @@ async def main():
 import logging
 class Announce(logging.Handler):
     def emit(self, record):
-        print(record.getMessage(), flush=True)
+        if record.levelno == logging.INFO:
+            print(record.getMessage(), flush=True)
 logging.getLogger("tarry").addHandler(Announce())
 logging.getLogger("tarry").setLevel(logging.INFO)
 

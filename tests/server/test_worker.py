@@ -240,7 +240,8 @@ def test_http2_streams_are_finished_too(serve, keeping):
         client.receive(lambda: client.terminated)
         server.answer(keeping.exchanges[0], b"finished")
 
-        assert client.read(stream_id) == (200, b"finished")
+        # Window updates could cross the close, and a reset take the answer away.
+        assert client.read(stream_id, acknowledge=False) == (200, b"finished")
         client.receive(lambda: False)
     server.thread.join(5)
 

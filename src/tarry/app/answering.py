@@ -19,6 +19,9 @@ from tarry.exchange import ClientGone, Exchange
 
 logger: Final = logging.getLogger("tarry")
 
+HANDLER_ERRORS: Final = (Exception, SystemExit)
+"""What a handler may raise and only spoils its own answer; `sys.exit()` must not end a server."""
+
 
 class Answerer:
     """Sends results and tells errors, with an author's error handlers."""
@@ -52,7 +55,7 @@ class Answerer:
         """Run what answers an exchange; however it ends, the exchange hears of it."""
         try:
             await coroutine
-        except Exception as error:  # noqa: BLE001 — one place decides what it means
+        except HANDLER_ERRORS as error:
             self.failed(exchange, error)
         except BaseException as error:
             if not self.is_handlers_own(error):
@@ -110,7 +113,7 @@ class Answerer:
             if error is not None:
                 raise error
             self.send(exchange, amended(result, told.status, told.headers))
-        except BaseException as raised:  # noqa: BLE001 — a failing page must not hide the error
+        except HANDLER_ERRORS as raised:
             _log(exchange, raised)
             if not exchange.started:
                 exchange.respond(*problem_answer(exchange, told))
@@ -123,7 +126,7 @@ async def _await_then(
 ) -> None:
     try:
         result, error = await function(**arguments), None
-    except Exception as raised:  # noqa: BLE001 — handed on
+    except HANDLER_ERRORS as raised:
         result, error = None, raised
     done(result, error)
 

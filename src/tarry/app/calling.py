@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from tarry.app.answering import Answerer
+from tarry.app.answering import HANDLER_ERRORS, Answerer
 from tarry.app.binding import Binding
 from tarry.app.errors import HttpError
 from tarry.app.failures import ErrorHandlers
@@ -68,7 +68,7 @@ class Caller:
                     exchange.respond(head, body)
                 else:
                     send(exchange, answer)
-            except Exception as error:  # noqa: BLE001 — one place decides what it means
+            except HANDLER_ERRORS as error:
                 failed(exchange, error)
 
         return run
@@ -83,7 +83,7 @@ class Caller:
                     coroutine = function()
                 else:
                     coroutine = function(**bind(exchange, values, None))
-            except Exception as error:  # noqa: BLE001 — one place decides what it means
+            except HANDLER_ERRORS as error:
                 self.failed(exchange, error)
                 return
             self._lanes.spawn(exchange, self._await(exchange, coroutine))
@@ -96,7 +96,7 @@ class Caller:
         def begin(exchange: Exchange, values: tuple[str, ...], body: bytes | None) -> None:
             try:
                 arguments = binding.arguments(exchange, values, body)
-            except Exception as error:  # noqa: BLE001 — one place decides what it means
+            except HANDLER_ERRORS as error:
                 self.failed(exchange, error)
                 return
             if awaited:
@@ -136,7 +136,7 @@ class Caller:
     ) -> None:
         try:
             result = function(**arguments)
-        except Exception as error:  # noqa: BLE001 — one place decides what it means
+        except HANDLER_ERRORS as error:
             self.failed(exchange, error)
         else:
             self._answerer.deliver(exchange, result)
@@ -150,7 +150,7 @@ class Caller:
         # `Answerer.run` written out: a coroutine less for each request.
         try:
             self._answerer.deliver(exchange, await coroutine)
-        except Exception as error:  # noqa: BLE001 — one place decides what it means
+        except HANDLER_ERRORS as error:
             self.failed(exchange, error)
         except BaseException as error:
             if not self._answerer.is_handlers_own(error):

@@ -39,6 +39,9 @@ class Engine(Protocol):
     closing: bool
     """No further request will be taken; close when everything has been sent."""
 
+    expects_frames: bool
+    """Whether the peer sends something even while it only receives an answer."""
+
     @property
     def reading(self) -> Reading:
         """What the engine waits for."""
@@ -51,12 +54,23 @@ class Engine(Protocol):
     def held_bytes(self) -> int:
         """Bytes received but not yet looked at, because an answer is due first."""
 
+    @property
+    def out_bytes(self) -> int:
+        """Bytes that `data_to_send` would return, as far as that is known."""
+
+    @property
+    def stalled_bytes(self) -> int:
+        """Bytes of all answers that wait for the peer's flow control."""
+
     def receive_data(self, data: bytes) -> Event | None:
         """Take bytes from the peer; the first event they bring, or `None`.
 
         Raises:
             PeerError: the bytes break the protocol; answer `error.status` and close.
         """
+
+    def hold(self, data: bytes) -> None:
+        """Take bytes from the peer, but do not look at them before `next_event` is called."""
 
     def next_event(self) -> Event | None:
         """The next event, or `None` when more bytes or an answer are needed.

@@ -48,10 +48,12 @@ class HTTP1Engine:
     __slots__ = (
         "_chunked_answer", "_coming", "_decoder", "_dropped_bytes", "_dropping", "_eof",
         "_expecting", "_first", "_head_parser", "_held", "_is_head", "_keep", "_left", "_limits",
-        "_out", "_plain", "_searched", "_shut", "_small_head_bytes", "_started",
+        "_mute", "_out", "_plain", "_searched", "_shut", "_small_head_bytes", "_started",
         "_stripped", "_unusual", "_version_1_0", "_whole_body", "closing", "more",
         "reading",
     )  # fmt: skip
+
+    expects_frames = False
 
     def __init__(self, limits: Limits, head_parser: HeadParser) -> None:
         self._limits = limits
@@ -66,7 +68,7 @@ class HTTP1Engine:
         self._stripped = self._eof = self._shut = self._dropping = False
         self._plain = self._is_head = self._version_1_0 = False
         self._keep = True
-        self._started = self._chunked_answer = self._expecting = False
+        self._started = self._chunked_answer = self._expecting = self._mute = False
         self._coming = self._dropped_bytes = 0
         self._decoder: ChunkedDecoder | None = None
         self._left: int | None = None
@@ -77,6 +79,16 @@ class HTTP1Engine:
         """Bytes received but not yet looked at, because an answer is due first."""
         return len(self._held) + len(self._whole_body or b"")
 
+    @property
+    def out_bytes(self) -> int:
+        """Bytes that `data_to_send` would return."""
+        return len(self._out)
+
+    @property
+    def stalled_bytes(self) -> int:
+        """Always 0: HTTP/1.1 has no flow control of its own."""
+        return 0
+
     # ---- receiving -------------------------------------------------------------------
 
     def receive_data(self, data: bytes) -> Event | None:
@@ -85,14 +97,23 @@ class HTTP1Engine:
         Raises:
             PeerError: the bytes break the protocol; answer `error.status` and close.
         """
-        if self.reading is _IDLE and not self._held:
-            end = data.find(b"\r\n\r\n") + 4
-            if end == len(data) > 3:
-                return self._take_head(data)
-            if end > 4:
-                return self._take_head_and_more(data, end)
+        try:
+            if self.reading is _IDLE and not self._held:
+                end = data.find(b"\r\n\r\n") + 4
+                if end == len(data) > 3:
+                    return self._take_head(data)
+                if end > 4:
+                    return self._take_head_and_more(data, end)
+        except PeerError:
+            self.closing = True
+            raise
         self._held += data
         return self.next_event()
+
+    def hold(self, data: bytes) -> None:
+        """Take bytes from the peer, but do not look at them before `next_event` is called."""
+        self._held += data
+        self.more = True
 
     def _take_head_and_more(self, data: bytes, end: int) -> Event | None:
         """A head and what came with it: most often all of a small body, which is kept whole."""
@@ -113,12 +134,20 @@ class HTTP1Engine:
         Raises:
             PeerError: as for `receive_data`.
         """
+        if self.closing:
+            return None
         event = None
-        if self.reading is _BODY:
-            event = self._take_body() if self._whole_body is None else self._take_whole_body()
-        # A dropped body may have made room for the next head.
-        if event is None and self._held and self.reading in (_IDLE, _HEAD) and not self.closing:
-            event = self._find_head()
+        try:
+            if self.reading is _BODY:
+                event = self._take_body() if self._whole_body is None else self._take_whole_body()
+            # A dropped body may have made room for the next head.
+            if event is None and self._held and self.reading in (_IDLE, _HEAD):
+                event = self._find_head()
+            if event is None and self._eof:
+                self._end_at_eof()
+        except PeerError:
+            self.closing = True
+            raise
         self.more = bool(self._held) or self.reading is _BODY
         return event
 
@@ -129,9 +158,13 @@ class HTTP1Engine:
             PeerError: 400, in the middle of a body.
         """
         self._eof = self._unusual = True
-        if self.reading is _BODY and not self._dropping:
+        self._end_at_eof()
+
+    def _end_at_eof(self) -> None:
+        """What is complete is answered still; nobody waits for a rest that cannot come."""
+        if self.reading is _BODY and not self._dropping and self._whole_body is None:
             raise PeerError(400, "the body is shorter than announced")
-        if self.reading is not _NOTHING:
+        if self.reading is not _NOTHING and self._whole_body is None:
             self.closing = True
 
     def _find_head(self) -> Event | None:
@@ -222,7 +255,8 @@ class HTTP1Engine:
         length = heads.body_length(headers, head.http_version, self._limits)
         self._coming = length or 0
         self._decoder = ChunkedDecoder(self._limits) if length is None else None
-        self._expecting = head.expect_continue
+        # HTTP/1.0 does not know it (RFC 9110 section 10.1.1).
+        self._expecting = head.expect_continue and not self._version_1_0
         self._dropping = False
         self._dropped_bytes = 0
         self.reading = _BODY
@@ -275,7 +309,7 @@ class HTTP1Engine:
 
     def continue_(self, stream_id: int) -> None:
         """Ask a client that expects it for the body (100 Continue)."""
-        if self._expecting:
+        if self._expecting and not self._started:
             self._expecting = False
             self._out += b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -319,9 +353,9 @@ class HTTP1Engine:
             framing = b"transfer-encoding: chunked\r\n"
         elif length is not None and not head.without_body:
             framing = b"content-length: %d\r\n" % length
-        if self._without_body(head):
+        self._mute = self._without_body(head)
+        if self._mute:
             self._chunked_answer = False
-            self._left = 0
         if not self._keep:
             framing += b"connection: close\r\n"
         elif self._version_1_0:
@@ -344,7 +378,7 @@ class HTTP1Engine:
         Raises:
             LengthError: more than the head announced.
         """
-        if not data or (self._is_head and self._left == 0):
+        if not data or self._mute:
             return
         if self._chunked_answer:
             self._out += b"%x\r\n%b\r\n" % (len(data), data)

@@ -9,7 +9,9 @@ from tarry.protocol.engine import Stamp
 from tarry.protocol.errors import PeerError
 from tarry.protocol.limits import Limits
 
-_REQUEST_LINE: Final = re.compile(rb"[^\x00-\x20\x7f]+ [^\x00-\x20\x7f]+ HTTP/[0-9]\.[0-9]")
+_REQUEST_LINE: Final = re.compile(
+    rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^\x00-\x20\x7f]+ HTTP/[0-9]\.[0-9]"
+)
 _BARE_LINE_END: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 _TOKEN_CHARACTER: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _CODING: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -98,6 +100,8 @@ def diagnose(raw: bytes, limits: Limits) -> PeerError:
 
 def _diagnose_coding(value: bytes) -> PeerError:
     """501 for one coding we do not know, 400 for anything that leaves the length open."""
+    if value.strip(b" \t").lower() == b"chunked":
+        return PeerError(400, "a header field is malformed")
     if _CODING.fullmatch(value.strip(b" \t")):
         return PeerError(501, "the only transfer coding known here is chunked")
     return PeerError(400, "the length of the body is ambiguous")

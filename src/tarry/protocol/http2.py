@@ -65,6 +65,8 @@ class HTTP2Engine:
     __slots__ = ("_connection", "_left_streams", "_limits", "_open", "_shut", "_vain", "_waiting", "closing",
                  "more")  # fmt: skip
 
+    expects_frames = True
+
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._connection = zttp.Connection(zttp.SERVER, zttp.HTTP2)
@@ -91,6 +93,16 @@ class HTTP2Engine:
         """Always 0: requests do not wait for one another here."""
         return 0
 
+    @property
+    def out_bytes(self) -> int:
+        """Always 0: the parser does not tell; flow control bounds it."""
+        return 0
+
+    @property
+    def stalled_bytes(self) -> int:
+        """Bytes of answers that the client's windows hold back."""
+        return sum(self.pending_bytes(stream_id) for stream_id in self._waiting)
+
     # ---- receiving -------------------------------------------------------------------
 
     def receive_data(self, data: bytes) -> Event | None:
@@ -107,6 +119,13 @@ class HTTP2Engine:
             self.closing = True  # the parser has queued the GOAWAY that says why
             return None
         return self.next_event()
+
+    def hold(self, data: bytes) -> None:
+        """Take bytes from the peer, but do not look at them before `next_event` is called."""
+        try:
+            self._connection.receive_data(data)
+        except zttp.RemoteProtocolError:
+            self.closing = True
 
     def next_event(self) -> Event | None:
         """The next event, or `None` when more bytes are needed.

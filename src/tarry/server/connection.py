@@ -32,7 +32,7 @@ class Connection(asyncio.Protocol, Timed):
     """A client's connection; carries its exchanges."""
 
     __slots__ = (
-        "_client", "_eof", "_linger_left", "_reading_paused", "_refused", "_room_waiters",
+        "_client", "_diverted", "_eof", "_linger_left", "_reading_paused", "_refused", "_room_waiters",
         "_transport", "_unsent_bytes", "_writing_paused", "corked", "engine", "lost", "open",
         "service",
     )  # fmt: skip
@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol, Timed):
         self.engine: Engine = HTTP1Engine(service.limits, service.head_parser)
         self.open: dict[int, Stream] = {}
         self.corked = self.lost = self._refused = self._eof = False
-        self._reading_paused = self._writing_paused = False
+        self._reading_paused = self._writing_paused = self._diverted = False
         self._linger_left: int | None = None
         self._unsent_bytes = 0
         self._room_waiters: list[asyncio.Future[None]] | None = None
@@ -64,8 +64,7 @@ class Connection(asyncio.Protocol, Timed):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: take all they bring, then write all answers at once."""
-        if self._linger_left is not None:
-            self._linger(len(data))
+        if self._diverted and self._divert(data):
             return
         self.corked = True
         try:
@@ -79,11 +78,12 @@ class Connection(asyncio.Protocol, Timed):
                     self.service.handle(stream)
                     if not stream.answered:
                         self.open[stream.head.stream_id] = stream
-                event = self.engine.next_event() if self.engine.more else None
+                event = self.engine.next_event() if self.engine.more and self._goes_on() else None
         except PeerError as error:
             self._refuse(error)
             self._take_events()
-        self.corked = False
+        finally:
+            self.corked = False
         # `_flush` written out, as above.
         engine = self.engine
         out = engine.data_to_send()
@@ -95,10 +95,29 @@ class Connection(asyncio.Protocol, Timed):
             and not engine.closing
             and idle_deadline_s >= self.deadline_s
             and self._bucket is not None
+            and not self._writing_paused
         ):
             self.deadline_s = idle_deadline_s
         else:
             self._settle(engine)
+
+    def _divert(self, data: bytes) -> bool:
+        """Drop what comes after a refusal; hold a request whose client takes no answers."""
+        engine = self.engine
+        if self._linger_left is not None:
+            self._linger(len(data))
+            return True
+        if engine.reading is _BODY or not self._writing_paused:
+            return False
+        engine.hold(data)
+        self._pause_reading()
+        return True
+
+    def _goes_on(self) -> bool:
+        """Whether the client takes its answers; if not, its further requests wait."""
+        if self.engine.out_bytes > SEND_HIGH_WATER_BYTES:
+            self._transport.write(self.engine.data_to_send())
+        return not self._writing_paused
 
     def eof_received(self) -> bool:
         """The client sends no more: waiting handlers hear of it, whole answers still go out."""
@@ -129,20 +148,33 @@ class Connection(asyncio.Protocol, Timed):
 
     def pause_writing(self) -> None:
         """The client is slower than its answers: handlers wait."""
-        self._writing_paused = True
-        self._unsent_bytes = self._transport.get_write_buffer_size()
-        self._set_deadline(self.service.settings.send_timeout_s)
+        self._writing_paused = self._diverted = True
+        self._wait_for_client()
 
     def resume_writing(self) -> None:
         """There is room again."""
         self._writing_paused = False
         self._wake_room_waiters()
+        if self._linger_left is not None:
+            self._set_deadline(self.service.settings.linger_timeout_s)
+            return
+        self._diverted = False
+        if not self.corked:
+            self._go_on()
+
+    def _wait_for_client(self) -> None:
+        """Give the client the send timeout to take more of what there is for it."""
+        self._unsent_bytes = self._count_unsent()
+        self._set_deadline(self.service.settings.send_timeout_s)
+
+    def _count_unsent(self) -> int:
+        return self._transport.get_write_buffer_size() + self.engine.stalled_bytes
 
     # ---- events ----------------------------------------------------------------------
 
     def _take_events(self) -> None:
         """Take what the engine still has, refusing what must be."""
-        while True:
+        while self._goes_on():
             try:
                 event = self.engine.next_event()
             except PeerError as error:
@@ -166,9 +198,8 @@ class Connection(asyncio.Protocol, Timed):
         exchange = self.open.get(event.stream_id)
         if exchange is not None and exchange.body is not None:
             exchange.body.feed(event.data)
-            if exchange.body.full and not self._reading_paused:
-                self._reading_paused = True
-                self._transport.pause_reading()
+            if exchange.body.full:
+                self._pause_reading()
 
     def _take_end(self, event: EndOfBody) -> None:
         exchange = self.open.get(event.stream_id)
@@ -217,8 +248,11 @@ class Connection(asyncio.Protocol, Timed):
         """The answer of an open stream is complete: log it and go on with the next request."""
         if self.open.pop(stream.head.stream_id, None) is not None:
             self.service.log(stream)
-        if self.corked or self.lost:
-            return
+        if not self.corked and not self.lost:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Take what was held back meanwhile, then write."""
         if self._reading_paused:
             self.resume_reading()
         if self.engine.more:
@@ -246,6 +280,11 @@ class Connection(asyncio.Protocol, Timed):
         for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Go on receiving, if that was paused."""
@@ -275,7 +314,10 @@ class Connection(asyncio.Protocol, Timed):
             self._close()
             return
         if self._writing_paused:
-            return  # what is awaited first is that the client takes its answer
+            # What is awaited first is that the client takes its answers.
+            if engine.held_bytes:
+                self._pause_reading()
+            return
         reading = engine.reading
         if reading is _IDLE:
             service = self.service
@@ -294,10 +336,11 @@ class Connection(asyncio.Protocol, Timed):
             self._set_deadline(settings.head_timeout_s, later=False)
         elif reading is _BODY:
             self._set_deadline(settings.body_timeout_s)
+        elif self.engine.stalled_bytes:
+            # Frames that take nothing, such as pings, do not put the end off.
+            self._set_deadline(settings.send_timeout_s, later=False)
         elif self.engine.held_bytes > settings.limits.max_pipelined_bytes:
-            if not self._reading_paused:
-                self._reading_paused = True
-                self._transport.pause_reading()
+            self._pause_reading()
 
     def _set_deadline(self, after_s: float, *, later: bool = True) -> None:
         timers = self.service.timers
@@ -308,10 +351,10 @@ class Connection(asyncio.Protocol, Timed):
     def expire(self) -> None:
         """The deadline has passed: what it means depends on what is awaited."""
         reading = self.engine.reading
-        if self._linger_left is not None:
-            self._transport.abort()
-        elif self._writing_paused:
+        if self._writing_paused or self._transport.is_closing() or self.engine.stalled_bytes:
             self._expire_writing()
+        elif self._linger_left is not None:
+            self._transport.abort()
         elif reading is _HEAD:
             self._time_out("the request head did not come in time")
         elif reading is _BODY and not self._reading_paused:
@@ -321,12 +364,10 @@ class Connection(asyncio.Protocol, Timed):
 
     def _expire_writing(self) -> None:
         """Cut a client that took nothing since the last look."""
-        unsent = self._transport.get_write_buffer_size()
-        if unsent >= self._unsent_bytes:
+        if self._count_unsent() >= self._unsent_bytes > 0:
             self._transport.abort()
         else:
-            self._unsent_bytes = unsent
-            self._set_deadline(self.service.settings.send_timeout_s)
+            self._wait_for_client()
 
     def _time_out(self, detail: str) -> None:
         """Refuse the request that does not come; where there is none left, end the connection."""
@@ -341,14 +382,18 @@ class Connection(asyncio.Protocol, Timed):
 
     def _close(self) -> None:
         """Close, but let a client that may still be sending read the answer first."""
-        self.service.timers.remove(self)
-        unread = self._refused or self.engine.reading is _BODY or self.engine.held_bytes
+        engine = self.engine
+        unread = self._refused or engine.expects_frames or engine.reading is _BODY
+        unread = unread or engine.held_bytes > 0
         if self._eof or not unread or not self._transport.can_write_eof():
             self._transport.close()
+            self._wait_for_client()
         elif self._linger_left is None:
             self._linger_left = LINGER_BYTES
+            self._diverted = True
             self._transport.write_eof()
-            self._set_deadline(self.service.settings.linger_timeout_s)
+            if not self._writing_paused:
+                self._set_deadline(self.service.settings.linger_timeout_s)
             if self._reading_paused:
                 self._transport.resume_reading()
 

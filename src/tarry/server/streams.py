@@ -103,6 +103,8 @@ class Stream(Exchange):
         """Break off a started answer so that the client sees that it is incomplete."""
         if not self.answered:
             connection = self.carrier
+            if not self.started:
+                self.status, self.sent_bytes = 499, 0  # as nginx logs a client that left
             if not connection.lost:
                 connection.engine.abort(self.head.stream_id)
             self.answered = True
