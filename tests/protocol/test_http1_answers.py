@@ -491,3 +491,16 @@ def test_held_bytes_are_those_of_further_requests():
     engine = engine_with(GET + GET + GET)
 
     assert engine.held_bytes == 2 * len(GET)
+
+
+def test_shut_spares_an_answer_that_is_due_after_a_body_was_dropped():
+    engine = engine_with(post(b"hello")[:-1])
+    engine.respond(0, OK, b"early", STAMP)
+    engine.receive_data(b"o")
+    engine.receive_data(GET)
+    engine.data_to_send()
+    engine.shut()
+    assert not engine.closing
+
+    engine.respond(0, OK, b"late", STAMP)
+    assert engine.data_to_send().endswith(b"late")

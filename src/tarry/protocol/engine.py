@@ -39,9 +39,6 @@ class Engine(Protocol):
     closing: bool
     """No further request will be taken; close when everything has been sent."""
 
-    expects_frames: bool
-    """Whether the peer sends something even while it only receives an answer."""
-
     @property
     def reading(self) -> Reading:
         """What the engine waits for."""

@@ -53,8 +53,6 @@ class HTTP1Engine:
         "reading",
     )  # fmt: skip
 
-    expects_frames = False
-
     def __init__(self, limits: Limits, head_parser: HeadParser) -> None:
         self._limits = limits
         self._small_head_bytes = limits.small_head_bytes
@@ -175,10 +173,10 @@ class HTTP1Engine:
             self._stripped = self._unusual = True
         end = held.find(b"\r\n\r\n", self._searched) + 4
         if end < 4:
-            self._searched = max(0, len(held) - 3)
+            searched, self._searched = self._searched, max(0, len(held) - 3)
             if held and held != b"\r":
                 self.reading = _HEAD
-                heads.check_beginning(bytes(held), self._limits)
+                heads.check_beginning(held, self._limits, searched)
             return None
         raw = bytes(held[:end])
         del held[:end]
@@ -296,6 +294,7 @@ class HTTP1Engine:
             self._decoder = None
         self.reading = _NOTHING
         if self._dropping:
+            self._dropping = False
             self._next_request()
             return None
         return EndOfBody(0, data, trailers)
@@ -436,7 +435,10 @@ class HTTP1Engine:
         """Take no further request; an answer under way is finished."""
         self._shut = True
         self._keep = self._plain = False
-        if self.reading is _IDLE or self.reading is _HEAD or self._dropping:
+        if self.reading is _IDLE or self.reading is _HEAD:
+            self.reading = _NOTHING
+            self.closing = True
+        elif self._dropping:
             self.closing = True
 
     def pending_bytes(self, stream_id: int) -> int:

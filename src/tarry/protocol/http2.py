@@ -43,7 +43,8 @@ class _HTTP2Head:
         self.headers = LowerCaseFields(event.headers)
         self.stream_id = event.stream_id
         self.end_stream = event.end_stream
-        self.expect_continue = event.expect_continue
+        # The parser tells it for HTTP/1 only.
+        self.expect_continue = not event.end_stream and self.headers.get(b"expect") is not None
 
 
 class _Stream:
@@ -62,10 +63,9 @@ class _Stream:
 class HTTP2Engine:
     """One HTTP/2 connection, our side of it; see `protocol.engine.Engine`."""
 
-    __slots__ = ("_connection", "_left_streams", "_limits", "_open", "_shut", "_vain", "_waiting", "closing",
+    __slots__ = ("_connection", "_left_streams", "_limits", "_open", "_out_bytes",
+                 "_shut", "_vain", "_waiting", "closing",
                  "more")  # fmt: skip
-
-    expects_frames = True
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -74,7 +74,7 @@ class HTTP2Engine:
         self._open: dict[int, _Stream] = {}
         self._left_streams = limits.max_streams_per_connection
         self._shut = False
-        self._vain = 0
+        self._vain = self._out_bytes = 0
         self._waiting: set[int] = set()
         self.closing = False
         self.more = True
@@ -95,8 +95,8 @@ class HTTP2Engine:
 
     @property
     def out_bytes(self) -> int:
-        """Always 0: the parser does not tell; flow control bounds it."""
-        return 0
+        """Bytes of bodies given since `data_to_send`; the parser does not tell more."""
+        return self._out_bytes
 
     @property
     def stalled_bytes(self) -> int:
@@ -250,7 +250,8 @@ class HTTP2Engine:
 
     def continue_(self, stream_id: int) -> None:
         """Ask a client that expects it for the body (100 Continue)."""
-        if stream_id in self._open:
+        stream = self._open.get(stream_id)
+        if stream is not None and not stream.started:
             self._connection.stream(stream_id).send_informational(100)
 
     def respond(self, stream_id: int, head: ResponseHead, body: bytes, stamp: Stamp) -> None:
@@ -273,6 +274,7 @@ class HTTP2Engine:
             out.send_response(head.status, fields)
             out.send_data(body)
             out.end_message()
+            self._out_bytes += len(body)
         self._vain = 0
         if stream.body_open or out.pending_bytes:
             self._finish(stream_id, stream)
@@ -310,6 +312,7 @@ class HTTP2Engine:
                 raise LengthError(f"the body is {over} bytes longer than announced")
             stream.left -= len(data)
         self._connection.stream(stream_id).send_data(data)
+        self._out_bytes += len(data)
         self._sent(stream_id)
 
     def end(self, stream_id: int) -> None:
@@ -390,6 +393,7 @@ class HTTP2Engine:
 
     def data_to_send(self) -> bytes:
         """The bytes to write now; they are forgotten here."""
+        self._out_bytes = 0
         return self._connection.data_to_send()
 
 

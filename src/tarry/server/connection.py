@@ -383,8 +383,7 @@ class Connection(asyncio.Protocol, Timed):
     def _close(self) -> None:
         """Close, but let a client that may still be sending read the answer first."""
         engine = self.engine
-        unread = self._refused or engine.expects_frames or engine.reading is _BODY
-        unread = unread or engine.held_bytes > 0
+        unread = self._refused or engine.reading is _BODY or engine.held_bytes > 0
         if self._eof or not unread or not self._transport.can_write_eof():
             self._transport.close()
             self._wait_for_client()
