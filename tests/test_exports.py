@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
+from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path
 from types import ModuleType
 
 import tarry
-
-ROOT = Path(__file__).parent.parent
 
 
 def test_every_listed_name_exists():
@@ -36,7 +33,5 @@ def test_type_checkers_are_told_that_tarry_is_typed():
     assert files("tarry").joinpath("py.typed").is_file()
 
 
-def test_the_version_is_that_of_the_project():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-    assert tarry.__version__ == project["version"]
+def test_the_version_is_that_of_the_installed_project():
+    assert tarry.__version__ == version("tarry")

@@ -20,9 +20,9 @@ from tarry.message.cookies import SetCookie
 from tarry.message.headers import Headers
 from tarry.server.listeners import ListenError
 from tarry.server.settings import Limits
+from tarry.version import VERSION as _VERSION
 
-__version__ = "0.1.0"
-"""The same as in pyproject.toml; `importlib.metadata` would cost 30 ms at each start."""
+__version__ = _VERSION
 
 __all__ = [
     "App", "BadParameters", "BinderContext", "Body", "ClientGone", "Cookie", "Cookies", "Header",

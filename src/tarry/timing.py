@@ -103,7 +103,8 @@ class TimerTable:
         while self._numbers and self._numbers[0] <= self._done:
             entries = self._buckets[self._numbers[0]]
             while entries:
-                timed, _ = entries.popitem()
+                timed = next(iter(entries))
+                del entries[timed]
                 timed._bucket = None
                 self._due(timed, now_s)
             del self._buckets[heapq.heappop(self._numbers)]

@@ -503,7 +503,6 @@ def test_broken_frames_end_the_connection_with_a_reason(garbage):
     assert pair.engine.receive_data(b"more") is None
 
 
-@pytest.mark.xfail(reason="the parser reports neither, and no code of ours looks at frames yet")
 @pytest.mark.parametrize("frame", [
     pytest.param(b"\x00\x00\x05\x02\x00\x00\x00\x00\x00\x00\x00\x00\x03\x01", id="on stream 0"),
     pytest.param(b"\x00\x00\x05\x02\x00\x00\x00\x00\x03\x00\x00\x00\x03\x01", id="on itself"),

@@ -131,7 +131,7 @@ def test_packages_from_outside_stay_in_their_files(tmp_path):
         tmp_path,
         ARCHITECTURE.third_party_imports_out_of_place,
         files,
-        "server/connection.py:2: zttp is imported in protocol/http1.py, protocol/http2.py only",
+        "server/connection.py:2: zttp is imported in protocol/http1.py, protocol/http2.py,",
         "app/binding.py:2: requests is no known dependency",
     )
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from tarry.version import VERSION
+
 TARGET_HELP: Final = "app.py, package.module, or either with :NAME; NAME is app if not given"
 
 
@@ -87,9 +89,7 @@ def _routes(target: str, *, table: bool) -> int:
 
 
 def _version() -> int:
-    from importlib.metadata import version
-
-    print(f"tarry {version('tarry')}")
+    print(f"tarry {VERSION}")
     return 0
 
 

@@ -14,10 +14,12 @@ from tarry.protocol.engine import Reading, Stamp
 from tarry.protocol.errors import PeerError
 from tarry.protocol.events import WRITABLE, Data, EndOfBody, Event, StreamReset
 from tarry.protocol.limits import Limits
+from tarry.protocol.priority import PriorityGuard
 from tarry.protocol.strictness import KNOWN_HOSTS, METHODS, checked, target_is_plain
 
 ENHANCE_YOUR_CALM: Final = zttp.H2ErrorCode.ENHANCE_YOUR_CALM
 NO_ERROR: Final = zttp.H2ErrorCode.NO_ERROR
+PROTOCOL_ERROR: Final = zttp.H2ErrorCode.PROTOCOL_ERROR
 INTERNAL_ERROR: Final = zttp.H2ErrorCode.INTERNAL_ERROR
 REFUSED_STREAM: Final = zttp.H2ErrorCode.REFUSED_STREAM
 
@@ -64,7 +66,7 @@ class HTTP2Engine:
     """One HTTP/2 connection, our side of it; see `protocol.engine.Engine`."""
 
     __slots__ = ("_connection", "_left_streams", "_limits", "_open", "_out_bytes",
-                 "_shut", "_vain", "_waiting", "closing",
+                 "_priority_guard", "_shut", "_vain", "_waiting", "closing",
                  "more")  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -72,6 +74,7 @@ class HTTP2Engine:
         self._connection = zttp.Connection(zttp.SERVER, zttp.HTTP2)
         self._connection.initiate_connection()
         self._open: dict[int, _Stream] = {}
+        self._priority_guard = PriorityGuard()
         self._left_streams = limits.max_streams_per_connection
         self._shut = False
         self._vain = self._out_bytes = 0
@@ -113,19 +116,19 @@ class HTTP2Engine:
         """
         if self.closing:
             return None
-        try:
-            self._connection.receive_data(data)
-        except zttp.RemoteProtocolError:
-            self.closing = True  # the parser has queued the GOAWAY that says why
-            return None
+        self.hold(data)
         return self.next_event()
 
     def hold(self, data: bytes) -> None:
         """Take bytes from the peer, but do not look at them before `next_event` is called."""
+        if self._priority_guard.refuses(data):
+            self._connection.close(PROTOCOL_ERROR)
+            self.closing = True
+            return
         try:
             self._connection.receive_data(data)
         except zttp.RemoteProtocolError:
-            self.closing = True
+            self.closing = True  # the parser has queued the GOAWAY that says why
 
     def next_event(self) -> Event | None:
         """The next event, or `None` when more bytes are needed.
@@ -275,7 +278,7 @@ class HTTP2Engine:
             out.send_data(body)
             out.end_message()
             self._out_bytes += len(body)
-        self._vain = 0
+        self._vain = max(0, self._vain - 1)
         if stream.body_open or out.pending_bytes:
             self._finish(stream_id, stream)
         else:
@@ -333,7 +336,7 @@ class HTTP2Engine:
     def _finish(self, stream_id: int, stream: _Stream) -> None:
         stream.answered = True
         stream.received_bytes = 0
-        self._vain = 0
+        self._vain = max(0, self._vain - 1)
         self._sent(stream_id)
 
     def _sent(self, stream_id: int) -> None:

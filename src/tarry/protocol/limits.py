@@ -59,8 +59,8 @@ class Limits:
     another.  The parser ends it as a flood after 4 096.  nginx: 1 000."""
 
     max_resets: int = 100
-    """HTTP/2 streams that the client may open and reset in a row, none of them answered,
-    before the connection ends with ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2025-8671).
+    """HTTP/2 streams that the client may open and reset in vain, beyond those that were
+    answered, before the connection ends with ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2025-8671).
     hyper: 50 a second, Sozu: 100."""
 
     @property

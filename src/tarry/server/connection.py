@@ -32,9 +32,9 @@ class Connection(asyncio.Protocol, Timed):
     """A client's connection; carries its exchanges."""
 
     __slots__ = (
-        "_client", "_diverted", "_eof", "_linger_left", "_reading_paused", "_refused", "_room_waiters",
-        "_transport", "_unsent_bytes", "_writing_paused", "corked", "engine", "lost", "open",
-        "service",
+        "_client", "_diverted", "_eof", "_linger_left", "_reading_paused", "_refused",
+        "_room_waiters", "_transport", "_unsent_bytes", "_writing_paused", "corked", "engine",
+        "lost", "open", "service",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -304,7 +304,7 @@ class Connection(asyncio.Protocol, Timed):
         """Write what the engine has, then see what the connection waits for."""
         engine = self.engine
         out = engine.data_to_send()
-        if out:
+        if out and self._linger_left is None:
             self._transport.write(out)
         self._settle(engine)
 

@@ -12,7 +12,6 @@ from tarry.server.accesslog import AccessLog
 from tarry.server.settings import ServerSettings
 from tarry.timing import Clock, TimerTable
 
-
 CLIENT_LEFT: Final = 499
 """Logged as the status of a request whose client left; no answer has it.  nginx has the same."""
 
@@ -38,8 +37,8 @@ class Service:
     """
 
     __slots__ = (
-        "_application", "_clock", "_stamp_second", "access_log", "connections", "draining", "handle",
-        "head_parser", "idle_deadline_s", "limits", "on_empty", "settings", "stamp",
+        "_application", "_clock", "_stamp_second", "access_log", "connections", "draining",
+        "handle", "head_parser", "idle_deadline_s", "limits", "on_empty", "settings", "stamp",
         "timers",
     )  # fmt: skip
 
