@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import zttp
 
-from tarry.message.heads import LengthError, LowerCaseFields, RequestHead, ResponseHead
+from tarry.message.heads import Field, LengthError, LowerCaseFields, RequestHead, ResponseHead
 from tarry.protocol.engine import Reading, Stamp
 from tarry.protocol.errors import PeerError
 from tarry.protocol.events import WRITABLE, Data, EndOfBody, Event, StreamReset
 from tarry.protocol.limits import Limits
 from tarry.protocol.priority import PriorityGuard
-from tarry.protocol.strictness import KNOWN_HOSTS, METHODS, checked, target_is_plain
+from tarry.protocol.strictness import KNOWN_HOSTS, METHODS, checked
 
 ENHANCE_YOUR_CALM: Final = zttp.H2ErrorCode.ENHANCE_YOUR_CALM
 NO_ERROR: Final = zttp.H2ErrorCode.NO_ERROR
@@ -23,16 +23,21 @@ PROTOCOL_ERROR: Final = zttp.H2ErrorCode.PROTOCOL_ERROR
 INTERNAL_ERROR: Final = zttp.H2ErrorCode.INTERNAL_ERROR
 REFUSED_STREAM: Final = zttp.H2ErrorCode.REFUSED_STREAM
 
-_Request: Final = zttp.Request
+_SLASH, _HASH = b"/#"
+
+_MANY: Final = 1024
+_LENGTHS: Final = [(b"content-length", b"%d" % size) for size in range(_MANY)]
+"""The fields for the lengths of small answers, made once."""
+
 _NEED_DATA: Final = zttp.NEED_DATA
 
 
-class _HTTP2Head:
-    """A request head as the parser gives it, with its fields in a block."""
+class _Stream:
+    """One request: its head as the parser gives it, and how far its answer is."""
 
     __slots__ = (
-        "end_stream", "expect_continue", "headers", "method", "path", "query", "stream_id",
-        "target",
+        "answered", "body_open", "end_stream", "headers", "left", "method", "muted", "path",
+        "query", "received_bytes", "started", "stream_id", "target",
     )  # fmt: skip
 
     http_version: Final = b"2"
@@ -44,40 +49,38 @@ class _HTTP2Head:
         self.query = event.query
         self.headers = LowerCaseFields(event.headers)
         self.stream_id = event.stream_id
-        self.end_stream = event.end_stream
-        # The parser tells it for HTTP/1 only.
-        self.expect_continue = not event.end_stream and self.headers.get(b"expect") is not None
-
-
-class _Stream:
-    """One request and its answer."""
-
-    __slots__ = ("answered", "body_open", "is_head", "left", "received_bytes", "started")
-
-    def __init__(self, body_open: bool, is_head: bool) -> None:
-        self.body_open = body_open
-        self.is_head = is_head
+        self.end_stream = end_stream = event.end_stream
+        self.body_open = not end_stream
+        self.muted = self.method == b"HEAD"
         self.started = self.answered = False
         self.received_bytes = 0
         self.left: int | None = None
+
+    @property
+    def expect_continue(self) -> bool:
+        """Whether the client waits to be asked for the body; the parser tells that of HTTP/1."""
+        return not self.end_stream and self.headers.get(b"expect") is not None
 
 
 class HTTP2Engine:
     """One HTTP/2 connection, our side of it; see `protocol.engine.Engine`."""
 
-    __slots__ = ("_connection", "_left_streams", "_limits", "_open", "_out_bytes",
-                 "_priority_guard", "_shut", "_vain", "_waiting", "closing",
-                 "more")  # fmt: skip
+    __slots__ = (
+        "_connection", "_left_streams", "_limits", "_max_fields", "_max_target_bytes", "_open",
+        "_priority_guard", "_shut", "_vain", "_waiting", "closing", "more", "out_bytes",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._max_target_bytes = limits.max_target_bytes
+        self._max_fields = limits.max_fields
         self._connection = zttp.Connection(zttp.SERVER, zttp.HTTP2)
         self._connection.initiate_connection()
         self._open: dict[int, _Stream] = {}
         self._priority_guard = PriorityGuard()
         self._left_streams = limits.max_streams_per_connection
         self._shut = False
-        self._vain = self._out_bytes = 0
+        self._vain = self.out_bytes = 0
         self._waiting: set[int] = set()
         self.closing = False
         self.more = True
@@ -95,11 +98,6 @@ class HTTP2Engine:
     def held_bytes(self) -> int:
         """Always 0: requests do not wait for one another here."""
         return 0
-
-    @property
-    def out_bytes(self) -> int:
-        """Bytes of bodies given since `data_to_send`; the parser does not tell more."""
-        return self._out_bytes
 
     @property
     def stalled_bytes(self) -> int:
@@ -144,14 +142,11 @@ class HTTP2Engine:
                 return None
             if event is _NEED_DATA:
                 return None
-            kind = type(event)
-            if kind is _Request:
-                reported = self._take_request(event)  # type: ignore[arg-type]  # because of its kind
-            else:
-                take = _TAKERS.get(kind)
-                reported = take(self, event) if take is not None else None
-            if reported is not None:
-                return reported
+            take = _TAKERS.get(type(event))
+            if take is not None:
+                reported = take(self, event)
+                if reported is not None:
+                    return reported
         return None
 
     def _take_request(self, event: zttp.Request) -> Event | None:
@@ -159,24 +154,25 @@ class HTTP2Engine:
         if self._shut:
             self._connection.stream(stream_id).reset(REFUSED_STREAM)
             return None
-        self._open[stream_id] = _Stream(not event.end_stream, event.method == b"HEAD")
+        self._open[stream_id] = head = _Stream(event)
         self._left_streams -= 1
         if not self._left_streams:
             self.shut()
-        head = _HTTP2Head(event)
-        fields = head.headers
-        if not (
-            head.method in METHODS
-            and fields.get(b"host") in KNOWN_HOSTS
-            and target_is_plain(head.target)
-            and head.end_stream
-            and len(fields) <= self._limits.max_fields
-            and len(head.target) <= self._limits.max_target_bytes
+        target = head.target
+        if (
+            head.end_stream
+            and head.headers.get(b"host") in KNOWN_HOSTS
+            and head.method in METHODS
+            and target[0] == _SLASH
+            and _HASH not in target
+            and target.isascii()
+            and len(target) <= self._max_target_bytes
+            and len(head.headers) <= self._max_fields
         ):
-            return self._checked(head)
-        return head
+            return head
+        return self._checked(head)
 
-    def _checked(self, head: "_HTTP2Head") -> RequestHead:
+    def _checked(self, head: _Stream) -> RequestHead:
         try:
             return self._check_limits(checked(head))
         except PeerError as error:
@@ -266,10 +262,12 @@ class HTTP2Engine:
         stream = self._open.get(stream_id)
         if stream is None:
             return
-        without_body = stream.is_head or head.without_body
-        fields = [*head.fields, *stamp.fields]
-        if not head.without_body:
-            fields.append((b"content-length", b"%d" % _checked_length(head, body, without_body)))
+        without_body = stream.muted or head.without_body
+        size = len(body)
+        if head.plain and size < _MANY:
+            fields = [*head.fields, *stamp.fields, _LENGTHS[size]]
+        else:
+            fields = _fields(head, body, stamp, without_body)
         out = self._connection.stream(stream_id)
         if without_body or not body:
             out.send_response(head.status, fields, True)
@@ -277,7 +275,7 @@ class HTTP2Engine:
             out.send_response(head.status, fields)
             out.send_data(body)
             out.end_message()
-            self._out_bytes += len(body)
+            self.out_bytes += size
         self._vain = max(0, self._vain - 1)
         if stream.body_open or out.pending_bytes:
             self._finish(stream_id, stream)
@@ -297,8 +295,8 @@ class HTTP2Engine:
         if head.length is not None and not head.without_body:
             fields.append((b"content-length", b"%d" % head.length))
         if head.without_body:
-            stream.is_head = True
-        self._connection.stream(stream_id).send_response(head.status, fields, stream.is_head)
+            stream.muted = True
+        self._connection.stream(stream_id).send_response(head.status, fields, stream.muted)
 
     def send(self, stream_id: int, data: bytes) -> None:
         """Add a piece of the body.
@@ -307,7 +305,7 @@ class HTTP2Engine:
             LengthError: more than the head announced.
         """
         stream = self._open.get(stream_id)
-        if stream is None or stream.is_head or not data:
+        if stream is None or stream.muted or not data:
             return
         if stream.left is not None:
             if len(data) > stream.left:
@@ -315,7 +313,7 @@ class HTTP2Engine:
                 raise LengthError(f"the body is {over} bytes longer than announced")
             stream.left -= len(data)
         self._connection.stream(stream_id).send_data(data)
-        self._out_bytes += len(data)
+        self.out_bytes += len(data)
         self._sent(stream_id)
 
     def end(self, stream_id: int) -> None:
@@ -327,7 +325,7 @@ class HTTP2Engine:
         stream = self._open.get(stream_id)
         if stream is None:
             return
-        if not stream.is_head:
+        if not stream.muted:
             if stream.left:
                 raise LengthError(f"the body is {stream.left} bytes shorter than announced")
             self._connection.stream(stream_id).end_message()
@@ -396,19 +394,23 @@ class HTTP2Engine:
 
     def data_to_send(self) -> bytes:
         """The bytes to write now; they are forgotten here."""
-        self._out_bytes = 0
+        self.out_bytes = 0
         return self._connection.data_to_send()
 
 
-def _checked_length(head: ResponseHead, body: bytes, without_body: bool) -> int:
-    if head.length is None:
-        return len(body)
-    if head.length != len(body) and not without_body:
+def _fields(head: ResponseHead, body: bytes, stamp: Stamp, without_body: bool) -> list[Field]:
+    """The fields of a whole answer, where something about its length is special."""
+    fields = [*head.fields, *stamp.fields]
+    if head.without_body:
+        return fields
+    if head.length is not None and head.length != len(body) and not without_body:
         raise LengthError(f"content-length is {head.length}, the body has {len(body)} bytes")
-    return head.length
+    length = len(body) if head.length is None else head.length
+    return [*fields, (b"content-length", b"%d" % length)]
 
 
 _TAKERS: Final[dict[type, Callable[[HTTP2Engine, Any], Event | None]]] = {
+    zttp.Request: HTTP2Engine._take_request,
     zttp.Data: HTTP2Engine._take_data,
     zttp.EndOfMessage: HTTP2Engine._take_end,
     zttp.RstStream: HTTP2Engine._take_reset,

@@ -78,7 +78,11 @@ class Connection(asyncio.Protocol, Timed):
                     self.service.handle(stream)
                     if not stream.answered:
                         self.open[stream.head.stream_id] = stream
-                event = self.engine.next_event() if self.engine.more and self._goes_on() else None
+                engine = self.engine
+                if engine.more and (engine.out_bytes < SEND_HIGH_WATER_BYTES or self._goes_on()):
+                    event = engine.next_event()
+                else:
+                    event = None
         except PeerError as error:
             self._refuse(error)
             self._take_events()
@@ -115,7 +119,7 @@ class Connection(asyncio.Protocol, Timed):
 
     def _goes_on(self) -> bool:
         """Whether the client takes its answers; if not, its further requests wait."""
-        if self.engine.out_bytes > SEND_HIGH_WATER_BYTES:
+        if self.engine.out_bytes >= SEND_HIGH_WATER_BYTES:
             self._transport.write(self.engine.data_to_send())
         return not self._writing_paused
 
