@@ -4,6 +4,7 @@ import argparse
 import json
 import signal
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from benchmarks.measure import Settings, measure_row
 from benchmarks.peers import install_peers
 from benchmarks.report import document, heading, row_text
 from benchmarks.results import RowResult
+from benchmarks.routing import NAME as ROUTING
+from benchmarks.routing import TITLE as ROUTING_TITLE
+from benchmarks.routing import measure_routing, routing_text
 from benchmarks.rows import ROWS, YARDSTICK, Row
 
 MIN_OPEN_FILES = 4096
@@ -29,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         rows = choose_rows(options.rows)
+        with_routing = ROUTING in chosen_row_names(options.rows)
         contenders = choose_contenders(options.contenders)
     except LookupError as error:
         return fail(str(error.args[0]))
@@ -42,10 +47,14 @@ def main(arguments: list[str] | None = None) -> int:
         say("one core only: server and load generator share it, so the figures are rough")
     facts, date = machine_facts(), datetime.now(UTC).isoformat(timespec="seconds")
     print(heading(settings, facts), end="\n\n", flush=True)
+    routing = measure_routing() if with_routing else []
+    if routing:
+        print(routing_text(routing), end="\n\n", flush=True)
     results = measure(rows, contenders, settings)
     if options.json:
         versions = {one.name: one.versions() for one in contenders}
         result = document(results, settings, facts, versions, date)
+        result[ROUTING] = [asdict(cost) for cost in routing]
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0
 
@@ -82,8 +91,13 @@ def choose_rows(names: str | None) -> list[Row]:
     Raises:
         LookupError: there is no row of a name.
     """
-    wanted = chosen_names("row", names, [row.name for row in ROWS])
+    wanted = chosen_row_names(names)
     return [row for row in ROWS if row.name in wanted]
+
+
+def chosen_row_names(names: str | None) -> set[str]:
+    """The names of rows in a comma list, and of what is measured without a server."""
+    return chosen_names("row", names, [*(row.name for row in ROWS), ROUTING])
 
 
 def choose_contenders(names: str | None) -> list[Contender]:
@@ -132,6 +146,7 @@ def listing() -> str:
     """Rows, and contenders with their versions or what they miss."""
     lines = ["rows:"]
     lines += [f"  {row.name:17} {row.title}" for row in ROWS]
+    lines.append(f"  {ROUTING:17} {ROUTING_TITLE}")
     lines.append("contenders:")
     for one in contender_table():
         versions = ", ".join(f"{name} {version}" for name, version in one.versions().items())

@@ -1,8 +1,14 @@
 """Settings of a server: where it listens and how long it waits."""
 
 from dataclasses import dataclass, field, fields
+from typing import Final
 
 from tarry.protocol.limits import Limits as Limits
+
+LOG_FIELDS: Final = (
+    "client", "method", "target", "version", "status", "bytes", "run_ms", "referer", "user_agent",
+)  # fmt: skip
+"""What an access log line can show; the numbers are status, bytes and run_ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +58,7 @@ class ServerSettings:
         '%(client)s "%(method)s %(target)s HTTP/%(version)s" %(status)d %(bytes)d'
         " run=%(run_ms).1fms"
     )
-    """Fields: client method target version status bytes run_ms referer user_agent."""
+    """A %-format of the fields in `LOG_FIELDS`."""
 
     server_header: str = "tarry"
     """Value of the Server field; empty for none."""
@@ -66,5 +72,14 @@ class ServerSettings:
             value = getattr(self, setting.name)
             if setting.name.endswith("_timeout_s") and not value > 0:
                 raise ValueError(f"{setting.name} must be more than 0 seconds, not {value}")
+        if not isinstance(self.limits, Limits):
+            raise ValueError(f"limits must be tarry.Limits(...), not {self.limits!r}")  # noqa: TRY004 — as all others here, because a caller catches one kind
+        try:
+            self.access_log_format % dict.fromkeys(LOG_FIELDS, 0)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"access_log_format does not work ({type(error).__name__}: {error}); "
+                f"its fields are {', '.join(LOG_FIELDS)}"
+            ) from error
         if self.loop not in ("auto", "uvloop", "asyncio"):
             raise ValueError(f'loop must be "auto", "uvloop" or "asyncio", not "{self.loop}"')

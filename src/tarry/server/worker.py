@@ -120,7 +120,11 @@ class Worker:
         service = self._service
         service.draining = True
         for connection in list(service.connections):
-            connection.shut()
+            try:
+                connection.shut()
+            except Exception:  # one connection must not keep the others from ending
+                logger.exception("a connection could not be shut")
+                connection.cut()
         if service.connections:
             self._empty.clear()
             try:
