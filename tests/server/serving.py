@@ -154,7 +154,9 @@ class Serving:
 
     def stop(self):
         """Stop and wait for the end."""
-        if self.thread.is_alive():
+        try:
             self.loop.call_soon_threadsafe(self.worker.stop_soon)
-            self.thread.join(WAIT_S)
+        except RuntimeError:  # the loop is closed: it has stopped by itself
+            pass
+        self.thread.join(WAIT_S)
         assert not self.thread.is_alive(), "the server did not stop"

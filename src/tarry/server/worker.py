@@ -213,8 +213,11 @@ class ServerHandle:
 
     def stop(self) -> None:
         """Stop as on SIGTERM and wait for the end; without effect the second time."""
-        if self._loop is not None and self._worker is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._worker.stop_soon)
+        if self._loop is not None and self._worker is not None:
+            try:
+                self._loop.call_soon_threadsafe(self._worker.stop_soon)
+            except RuntimeError:  # the loop is closed: the server has stopped already
+                pass
         self._thread.join()
 
     def __enter__(self) -> "ServerHandle":
