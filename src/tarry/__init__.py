@@ -8,7 +8,7 @@ How it is built, in three sentences:
    but no sockets.  They meet only in `exchange.py`.
 """
 
-from tarry.app.binding import BinderContext
+from tarry.app.binders import BinderContext
 from tarry.app.dispatch import RouteError
 from tarry.app.errors import BadParameters, HttpError
 from tarry.app.params import Body, Cookie, Cookies, Header, Path, Query

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from tarry.app.binding import Binder
+from tarry.app.binders import Binder
 from tarry.app.describe import RouteRow, route_table, site_map
 from tarry.app.dispatch import DEFAULT_MAX_QUEUED, DEFAULT_MAX_THREADS, Dispatcher
 from tarry.app.failures import ErrorKey

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tarry.app.binding import compile_binding, standard_binders
+from tarry.app.binders import standard_binders
+from tarry.app.binding import compile_binding
 from tarry.app.errors import BadParameters, HttpError
 from tarry.app.params import Body, Cookie, Cookies, Header, Path, Query, SignatureError
 from tarry.message.headers import Headers

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Final, get_type_hints
 
-from tarry.app.binding import Binder, compile_binding, standard_binders
+from tarry.app.binders import Binder, standard_binders
+from tarry.app.binding import compile_binding
 from tarry.app.calling import Caller
 from tarry.app.errors import HttpError
 from tarry.app.failures import ErrorHandlers
