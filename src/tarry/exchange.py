@@ -67,9 +67,8 @@ class RequestBody:
         if self.ended:
             callback(self._take())
             return
-        was_full = self.full
         self._callback = callback
-        if was_full and self._exchange is not None:
+        if self.buffered_bytes >= BODY_HIGH_WATER_BYTES and self._exchange is not None:
             self._exchange.resume_body()
 
     async def read(self) -> bytes:

@@ -40,6 +40,9 @@ def lane_of(function: Callable[..., Any], inline: bool) -> Lane:
     return Lane.INLINE if inline else Lane.THREADS
 
 
+CreateTask = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+
 class Lanes:
     """Tasks and threads of one loop, between `open` and `close`."""
 
@@ -47,11 +50,16 @@ class Lanes:
         self._max_threads = max_threads
         self._max_queued = max_queued
         self._pool: ThreadPool | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._create_task: CreateTask = asyncio.create_task
 
     def open(self) -> None:
         """Use the running loop from now on."""
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        if sys.version_info >= (3, 12):
+            # Runs to its first real wait at once: most handlers never come back to the loop.
+            self._create_task = functools.partial(asyncio.Task, loop=loop, eager_start=True)
+        else:
+            self._create_task = loop.create_task
         self._pool = ThreadPool(self._max_threads, self._max_queued)
 
     def close(self) -> None:
@@ -62,12 +70,7 @@ class Lanes:
 
     def spawn(self, exchange: Exchange, coroutine: Coroutine[Any, Any, None]) -> None:
         """Start a task for an exchange, which keeps it from being collected."""
-        loop = self._loop or asyncio.get_running_loop()
-        if sys.version_info >= (3, 12):
-            # Runs to its first real wait at once: most handlers never come back to the loop.
-            exchange.context = asyncio.Task(coroutine, loop=loop, eager_start=True)
-        else:
-            exchange.context = loop.create_task(coroutine)
+        exchange.context = self._create_task(coroutine)
 
     def submit(self, function: Callable[..., Any], arguments: dict[str, Any], done: Done) -> bool:
         """Have a call made in a thread; false if none is free and too many wait."""

@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol, Timed):
             and not self._writing_paused
         ):
             self.deadline_s = idle_deadline_s
-        else:
+        elif engine.reading is not _NOTHING or engine.more or engine.closing:
             self._settle(engine)
 
     def _divert(self, data: bytes) -> bool:
@@ -253,7 +253,10 @@ class Connection(asyncio.Protocol, Timed):
         if self.open.pop(stream.head.stream_id, None) is not None:
             self.service.log(stream)
         if not self.corked and not self.lost:
-            self._go_on()
+            if self._reading_paused or self.engine.more:
+                self._go_on()
+            else:
+                self._flush()
 
     def _go_on(self) -> None:
         """Take what was held back meanwhile, then write."""
