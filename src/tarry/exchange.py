@@ -137,9 +137,9 @@ class Exchange(ABC):
 
     `body` is `None` for a request without one.  `started` says that the head
     of the answer went out, `answered` that all of it did, `gone` that the
-    client left.  `status` and `sent_bytes` are those of the answer, once it
-    started.  `arrived_s` is the monotonic time of the head where the server
-    logs; `context` belongs to the application.
+    client left.  Where the server logs, `arrived_s` is the monotonic time of
+    the head, and `status` and `sent_bytes` are those of the answer, once it
+    started.  `context` belongs to the application.
     """
 
     __slots__ = ("_on_gone", "answered", "arrived_s", "body", "carrier", "context", "gone",

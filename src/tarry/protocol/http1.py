@@ -96,7 +96,7 @@ class HTTP1Engine:
             PeerError: the bytes break the protocol; answer `error.status` and close.
         """
         try:
-            if self.reading is _IDLE and not self._held:
+            if self.reading is _IDLE and not self.more:
                 end = data.find(b"\r\n\r\n") + 4
                 if end == len(data) > 3:
                     return self._take_head(data)

@@ -93,17 +93,13 @@ class Connection(asyncio.Protocol, Timed):
         out = engine.data_to_send()
         if out:
             self._transport.write(out)
-        idle_deadline_s = self.service.idle_deadline_s
-        if (
-            engine.reading is _IDLE
-            and not engine.closing
-            and idle_deadline_s >= self.deadline_s
-            and self._bucket is not None
-            and not self._writing_paused
-        ):
-            self.deadline_s = idle_deadline_s
-        elif engine.reading is not _NOTHING or engine.more or engine.closing:
-            self._settle(engine)
+        reading = engine.reading
+        if not engine.closing:
+            if reading is _IDLE and self.deadline_s is self.service.idle_deadline_s:
+                return  # the same object: put off since the last tick already
+            if reading is _NOTHING and not engine.more:
+                return
+        self._settle(engine)
 
     def _divert(self, data: bytes) -> bool:
         """Drop what comes after a refusal; hold a request whose client takes no answers."""

@@ -32,11 +32,13 @@ class Stream(Exchange):
         if self.started and self._is_refused():
             return
         connection = self.carrier
+        service = connection.service
         if not connection.lost:
-            connection.engine.respond(self.head.stream_id, head, body, connection.service.stamp)
+            connection.engine.respond(self.head.stream_id, head, body, service.stamp)
         self.started = self.answered = True
-        self.status = head.status
-        self.sent_bytes = len(body)
+        if service.access_log is not None:
+            self.status = head.status
+            self.sent_bytes = len(body)
         if connection.open or not connection.corked:
             connection.answered(self)
 
