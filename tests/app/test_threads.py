@@ -361,6 +361,16 @@ def test_calls_that_wait_at_close_are_made_and_new_ones_refused():
     in_pool(test, 1, 10)
 
 
+def test_a_call_that_was_not_handed_out_at_close_is_made_and_its_thread_ends():
+    async def test(pool, results):
+        pool.submit(int, {}, results)
+        pool.close()
+        await results.reach(1)
+        await all_ended()
+
+    in_pool(test, 1, 10)
+
+
 def test_a_call_that_outlives_the_loop_ends_in_silence():
     gate = Gate()
 

@@ -154,7 +154,7 @@ class ThreadPool:
             self._idle.add(this)
             # The loop appends, then counts the idle; we are idle, then look once more.  So
             # whichever of us is later sees the other.
-            stays = True if self._calls else self._wake_ups.get()
+            stays = bool(self._calls) or (not self._closed and self._wake_ups.get())
             self._idle.discard(this)
         with self._lock:
             self._threads.discard(this)
