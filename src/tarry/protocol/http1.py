@@ -208,7 +208,7 @@ class HTTP1Engine:
         ):
             self._plain = True
         else:
-            head = self._check_head(raw, head)
+            head = self._check_head(head)
         if parser.should_close() or self._shut:
             self._plain = self._keep = False
             self._unusual = True
@@ -230,7 +230,7 @@ class HTTP1Engine:
             return self._take_head(raw[2:])
         raise heads.diagnose(raw, self._limits) from error
 
-    def _check_head(self, raw: bytes, head: RequestHead) -> RequestHead:
+    def _check_head(self, head: RequestHead) -> RequestHead:
         """The rest: HEAD, HTTP/1.0, odd targets, the first sight of a host, and faults."""
         if head.http_version not in (b"1.0", b"1.1"):
             self._head_parser.renew()

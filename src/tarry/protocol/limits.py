@@ -3,9 +3,6 @@
 from dataclasses import dataclass, fields
 from typing import Final
 
-PIECE_BYTES: Final = 64 * 1024
-"""Largest piece in which bodies are handed on; uvloop reads at most 256 KiB at once."""
-
 _MOST: Final = {
     "max_head_bytes": 65_532,
     "max_field_line_bytes": 16_383,

@@ -2,6 +2,7 @@
 
 from tarry.exchange import ClientGone, Exchange
 from tarry.message.heads import ResponseHead
+from tarry.server.service import CLIENT_LEFT
 
 
 class Stream(Exchange):
@@ -106,7 +107,7 @@ class Stream(Exchange):
         if not self.answered:
             connection = self.carrier
             if not self.started:
-                self.status, self.sent_bytes = 499, 0  # as nginx logs a client that left
+                self.status, self.sent_bytes = CLIENT_LEFT, 0
             if not connection.lost:
                 connection.engine.abort(self.head.stream_id)
             self.answered = True
