@@ -48,7 +48,7 @@ async def send_stream(
         if exchange.head.method != b"HEAD":
             there = pieces if isinstance(pieces, _FromThread) else _WhileThere(exchange, pieces)
             async for piece in there:
-                await exchange.write(_as_bytes(piece))
+                await exchange.write(as_bytes(piece))
         exchange.end()
     finally:
         close = getattr(pieces, "aclose", None)
@@ -125,7 +125,7 @@ class _WhileThere:
             self._interrupted = self._task.cancel()
 
 
-def _as_bytes(piece: object) -> bytes:
+def as_bytes(piece: object) -> bytes:
     if isinstance(piece, str):
         return piece.encode()
     if isinstance(piece, bytes | bytearray | memoryview):
