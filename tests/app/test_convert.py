@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path, PurePath
 from typing import Annotated, Any, List, Literal, NewType, Optional, TypedDict, Union  # noqa: UP035 — because authors write these too
 from uuid import UUID
 
@@ -12,21 +14,25 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import TypeAliasType
 
 from tarry.app.convert import (
-    MAX_ECHO_CHARACTERS,
-    MAX_REASON_CHARACTERS,
-    ConversionError,
     NoConversion,
     converter_for,
-    reason_of,
+    path_converter_for,
     values_converter_for,
 )
+from tarry.app.faults import MAX_REASON_CHARACTERS, ConversionError
 
 
 class Color(enum.Enum):
     RED = "red"
     BLUE = "blue"
+
+
+class Twice(enum.Enum):
+    TEXT = "1"
+    NUMBER = 1
 
 
 class Level(enum.IntEnum):
@@ -35,6 +41,9 @@ class Level(enum.IntEnum):
 
 
 UserId = NewType("UserId", int)
+Age = TypeAliasType("Age", UserId)
+Ids = NewType("Ids", list[int])
+OneOrTwo = Annotated[list[int], msgspec.Meta(max_length=2)]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 UUID_TEXT = "00000000-0000-0000-0000-00000000000a"
 
@@ -95,6 +104,12 @@ def refused(annotation, text) -> str:
         (Annotated[int, "a note", []], "1", 1),
         (dict, '{"a": [1]}', {"a": [1]}),
         (dict[str, int], '{"a": 1}', {"a": 1}),
+        (IPv4Address, "192.0.2.1", IPv4Address("192.0.2.1")),
+        (IPv6Network, "2001:db8::/32", IPv6Network("2001:db8::/32")),
+        (Age, "5", 5),
+        (Literal["1", 1], "1", "1"),
+        (Literal[1, "1"], "1", 1),
+        (Twice, "1", Twice.TEXT),
     ],
 )
 def test_converted(annotation, text, value):
@@ -139,9 +154,12 @@ NO_NUMBER = "is not a number"
         (Positive, "0", "is refused: expected `int` >= 1"),
         (Positive, "x", NO_INTEGER),
         (dict, "[1]", "is refused: expected `object`, got `array`"),
-        (dict, "{", "is not a JSON object"),
-        (dict, "[" * 100_000, "is refused: expected `object`, got `array`"),
-        (dict, '{"a":' * 100_000, "is not a JSON object"),
+        (dict, "", "is malformed JSON"),
+        (dict, "{", "is malformed JSON"),
+        (dict, '{"a": NaN}', "is malformed JSON at byte 6"),
+        (dict, '{"a": "\ud800"}', "is malformed JSON at byte 7: not UTF-8"),
+        (dict, "[" * 100_000, "is nested too deeply"),
+        (dict, '{"a":' * 100_000, "is nested too deeply"),
         (dict[str, int], '{"a": "b"}', "is refused: expected `int`, got `str` - at `$[...]`"),
     ],
 )  # fmt: skip
@@ -166,6 +184,10 @@ def test_refused(annotation, text, reason):
         (list[Color], ["red"], [Color.RED]),
         (Annotated[list[int], msgspec.Meta(max_length=1)], ["1"], [1]),
         (list[Positive], ["1"], [1]),
+        (Ids, ["1", "2"], [1, 2]),
+        (TypeAliasType("More", Ids | None), ["1"], [1]),
+        (OneOrTwo | None, ["1", "2"], [1, 2]),
+        (list[IPv4Address], ["192.0.2.1"], [IPv4Address("192.0.2.1")]),
     ],
 )
 def test_several_values(annotation, values, value):
@@ -184,6 +206,7 @@ def test_several_values(annotation, values, value):
         (tuple[str, int], ["1", "x"], "has a value (number 2) that is not an integer"),
         (Annotated[list[int], msgspec.Meta(max_length=1)], ["1", "2"],
          "is refused: expected `array` of length <= 1"),
+        (OneOrTwo | None, ["1", "2", "3"], "is refused: expected `array` of length <= 2"),
     ],
 )  # fmt: skip
 def test_several_values_refused(annotation, values, reason):
@@ -215,32 +238,75 @@ def test_types_that_are_not_made_from_text(annotation):
         values_converter_for(annotation)
 
 
-class Strict(msgspec.Struct, forbid_unknown_fields=True):
-    color: Color = Color.RED
+@pytest.mark.parametrize(
+    ("annotation", "hint"),
+    [(Path, "a str, and use it only to choose"), (PurePath, "take a str"), (bytes, "take a str")],
+)
+def test_types_that_only_look_as_if_they_were_made_from_text(annotation, hint):
+    with pytest.raises(NoConversion, match=f"which is not made from text; .*{hint}"):
+        converter_for(annotation)
+
+
+# ── paths ─────────────────────────────────────────────────────────────────────────────────
+
+
+class Rest(str):
+    """A text that knows the segments it was made of, as the router's does."""
+
+    __slots__ = ("segments",)
+
+    def __new__(cls, *segments: str):
+        self = super().__new__(cls, "/".join(segments))
+        self.segments = segments
+        return self
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"),
+    ("annotation", "text", "value"),
     [
-        ({"color": "green"}, "is refused: invalid enum value 'green' - at `$.color`"),
-        ({"size": 1}, "is refused: object contains unknown field `size`"),
-        ({"color": 5}, "is refused: expected `str`, got `int` - at `$.color`"),
+        (str, Rest("a", "b"), "a/b"),
+        (int, "5", 5),
+        (int | None, "5", 5),
+        (list[str], Rest("a/b", "c"), ["a/b", "c"]),
+        (list[str], Rest("a", ""), ["a", ""]),
+        (list[str], "a/b", ["a", "b"]),
+        (list, "a", ["a"]),
+        (list[int], Rest("1", "2"), [1, 2]),
+        (tuple[int, ...], "1/2", (1, 2)),
+        (tuple[str, int], Rest("a", "2"), ("a", 2)),
+        (set[int] | None, "1/2/1", {1, 2}),
+        (OneOrTwo, "1/2", [1, 2]),
+        (Ids, "1/2", [1, 2]),
     ],
 )
-def test_reasons_of_validation(body, reason):
-    with pytest.raises(msgspec.ValidationError) as caught:
-        msgspec.convert(body, Strict)
+def test_a_path_is_a_text_or_its_segments(annotation, text, value):
+    converted = path_converter_for(annotation)(text)
 
-    assert reason_of(caught.value) == reason
+    assert converted == value
+    assert isinstance(converted, type(value))
 
 
-@pytest.mark.parametrize("body", [{"color": "!" * 999}, {"!" * 999: 1}, {"color": "\"'!" * 999}])
-def test_a_reason_repeats_little_of_the_input(body):
-    with pytest.raises(msgspec.ValidationError) as caught:
-        msgspec.convert(body, Strict)
+@pytest.mark.parametrize(
+    ("annotation", "text", "reason"),
+    [
+        (int, "a", NO_INTEGER),
+        (list[int], Rest("1", "x"), "has a value (number 2) that is not an integer"),
+        (list[int], "1/", "has a value (number 2) that is not an integer"),
+        (tuple[int, int], "1", "needs 2 values, not 1"),
+        (OneOrTwo, "1/2/3", "is refused: expected `array` of length <= 2"),
+    ],
+)
+def test_a_path_refused(annotation, text, reason):
+    with pytest.raises(ConversionError) as caught:
+        path_converter_for(annotation)(text)
 
-    assert reason_of(caught.value).count("!") <= MAX_ECHO_CHARACTERS
-    assert len(reason_of(caught.value)) <= MAX_REASON_CHARACTERS + 1
+    assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize("annotation", [Point, list[Point], Path, bytes])
+def test_a_path_is_not_made_into_these(annotation):
+    with pytest.raises(NoConversion):
+        path_converter_for(annotation)
 
 
 def test_a_long_choice_is_cut():
@@ -252,6 +318,8 @@ def test_a_long_choice_is_cut():
 TYPES = [
     str, int, float, bool, Decimal, UUID, date, datetime, time, timedelta, Color, Level, Positive,
     Literal["a", 1], int | None, int | date, dict, list[int], set[float], tuple[bool, ...],
+    dict[str, Any], frozenset[Decimal], tuple[int, date], Age, Ids, IPv4Address, IPv6Address,
+    IPv4Network, IPv6Network, OneOrTwo | None, Annotated[str, msgspec.Meta(max_length=3)],
 ]  # fmt: skip
 
 

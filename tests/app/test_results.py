@@ -9,10 +9,13 @@ import enum
 import json
 import uuid
 from http import HTTPStatus
+from ipaddress import IPv4Address, IPv6Network
 from itertools import permutations
 from typing import TypedDict
 
+import attrs
 import msgspec
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,6 +68,21 @@ def seen(result):
 
 
 MOMENT = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
+ACCOUNTS = b'[{"userName":"ada","since":"2026-01-02T03:04:05Z"}]'
+
+
+@attrs.define
+class Wheel:
+    size: int
+
+
+class Account(pydantic.BaseModel):
+    user_name: str = pydantic.Field(alias="userName")
+    since: datetime.datetime | None = None
+
+
+class Names(pydantic.RootModel[list[str]]):
+    pass
 
 
 @pytest.mark.parametrize(
@@ -94,6 +112,14 @@ MOMENT = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
         (Point(3), JSON, b'{"x":3}'),
         (Record(x=4), JSON, b'{"x":4}'),
         (Color.RED, JSON, b'"red"'),
+        (Wheel(4), JSON, b'{"size":4}'),
+        (Account(userName="ada"), JSON, b'{"userName":"ada","since":null}'),
+        ([Account(userName="ada", since=MOMENT)], JSON, ACCOUNTS),
+        ({"it": Names(["a"])}, JSON, b'{"it":["a"]}'),
+        (Item(Account(userName="a")), JSON, b'{"name":{"userName":"a","since":null}}'),
+        ([IPv4Address("192.0.2.1"), IPv6Network("::/8")], JSON, b'["192.0.2.1","::/8"]'),
+        ([float("inf"), -float("inf")], JSON, b"[null,null]"),
+        ([b"\x00\xff"], JSON, b'["AP8="]'),
         ({3}, JSON, b"[3]"),
         (frozenset({3}), JSON, b"[3]"),
         (decimal.Decimal("1.10"), JSON, b'"1.10"'),
@@ -221,6 +247,16 @@ def test_a_stream_in_a_tuple_takes_the_rest_over():
 def test_what_cannot_be_sent_is_refused(result, says):
     with pytest.raises(ResultError, match=says):
         answer_for(result)
+
+
+def test_a_model_that_pydantic_cannot_write_is_refused():
+    class Odd(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+
+        it: object
+
+    with pytest.raises(ResultError, match="no JSON"):
+        answer_for(Odd(it=object()))
 
 
 def test_a_circle_is_refused():

@@ -1,15 +1,13 @@
 """Bodies as arguments: raw, or JSON checked against a type."""
 
-import dataclasses
-import re
 import typing
-from typing import Annotated, Any, Final, Protocol
+from typing import Any, Protocol
 
-import msgspec
-
-from tarry.app.convert import ConversionError, reason_of, union_members
-from tarry.app.dataclass_defaults import fill_defaults, holds_dataclasses
+from tarry.app import pydantic_models
+from tarry.app.annotations import alternatives, is_record
 from tarry.app.errors import HttpError
+from tarry.app.faults import ConversionError
+from tarry.app.json_texts import json_reader
 from tarry.exchange import Exchange
 from tarry.message import mediatypes
 
@@ -38,48 +36,43 @@ class RawBody:
 
 
 class JsonBody:
-    """The body decoded and checked against a type."""
+    """The body decoded and checked against a type.
 
-    __slots__ = ("_decode", "_lacks_defaults", "_required", "argument")
+    `annotation` is anything that msgspec decodes, or Pydantic if one of its
+    models is in it.
+
+    Raises:
+        TypeError: a type that does not come from JSON.
+        NameError: a field's annotation has a name that is unknown in its module.
+    """
+
+    __slots__ = ("_read", "_required", "argument")
 
     def __init__(self, argument: str, annotation: Any, required: bool) -> None:
         self.argument = argument
-        self._decode = msgspec.json.Decoder(annotation).decode
-        self._lacks_defaults = holds_dataclasses(annotation)
+        self._read = json_reader(annotation)
         self._required = required
 
     def fill(self, arguments: dict[str, Any], exchange: Exchange, body: bytes | None) -> None:
+        """Put the value of the body among the arguments; nothing if there is no body.
+
+        Raises:
+            ConversionError: the body is missing, no JSON, or not of the type;
+                `Faults` if it is known where.
+            HttpError: 415 if the body does not say that it is JSON.
+        """
         if body:
-            _check_json(exchange)
-            arguments[self.argument] = self._decoded(body)
+            content_type = exchange.head.headers.get(b"content-type")
+            # So say most; it saves them a closer look.
+            if content_type != b"application/json":
+                _check_json(content_type)
+            arguments[self.argument] = self._read(body)
         elif self._required:
             raise ConversionError("is missing")
 
-    def _decoded(self, body: bytes) -> Any:
-        try:
-            # msgspec skips members that the type does not have, and their bytes with them.
-            if not body.isascii():
-                body.decode()
-            value = self._decode(body)
-        except msgspec.ValidationError as error:
-            raise ConversionError(reason_of(error)) from None
-        except msgspec.DecodeError as error:
-            raise ConversionError(f"is malformed JSON{_position(error)}") from None
-        except UnicodeDecodeError as error:
-            reason = f"is malformed JSON at byte {error.start}: not UTF-8"
-            raise ConversionError(reason) from None
-        except RecursionError:
-            raise ConversionError("is nested too deeply") from None
-        if self._lacks_defaults:
-            fill_defaults(value)
-        return value
 
-
-def _check_json(exchange: Exchange) -> None:
+def _check_json(content_type: bytes | None) -> None:
     # Else a form on a foreign page could send JSON as text/plain without a preflight request.
-    content_type = exchange.head.headers.get(b"content-type")
-    if content_type == b"application/json":  # so say most; it saves them a closer look
-        return
     if content_type is None or not mediatypes.is_json(content_type.decode("latin-1")):
         # RFC 9110 section 15.5.16: Accept says what would have been taken.
         raise HttpError(
@@ -89,25 +82,11 @@ def _check_json(exchange: Exchange) -> None:
         )
 
 
-_POSITION: Final = re.compile(r"\(byte ([0-9]{1,19})\)\Z")
-
-
-def _position(error: msgspec.DecodeError) -> str:
-    match = _POSITION.search(str(error))
-    return f" at byte {match[1]}" if match else ""
-
-
 def is_body_type(annotation: Any) -> bool:
-    """Whether a type is a record: Struct, dataclass, TypedDict or attrs, or a union with one."""
-    if typing.get_origin(annotation) is Annotated:
-        return is_body_type(typing.get_args(annotation)[0])
-    return any(_is_record(typing.get_origin(each) or each) for each in union_members(annotation))
+    """Whether a type is a record, or a union with one.
 
-
-def _is_record(kind: Any) -> bool:
-    return isinstance(kind, type) and (
-        issubclass(kind, msgspec.Struct)
-        or dataclasses.is_dataclass(kind)
-        or typing.is_typeddict(kind)
-        or hasattr(kind, "__attrs_attrs__")
-    )
+    Records are msgspec Structs, dataclasses, TypedDicts, attrs classes, and
+    models and dataclasses of Pydantic.
+    """
+    kinds = (typing.get_origin(each) or each for each in alternatives(annotation))
+    return any(is_record(kind) or pydantic_models.is_model(kind) for kind in kinds)

@@ -16,11 +16,18 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Final, Literal, NewType
+from pathlib import PurePath
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 
+from tarry.app.addresses import ADDRESSES
+from tarry.app.annotations import named_type, plain_type
+from tarry.app.annotations import union_members as union_members  # for those who read signatures
+from tarry.app.faults import MAX_REASON_CHARACTERS, faults_of, shortened
+from tarry.app.faults import ConversionError as ConversionError  # what converters raise
+from tarry.app.json_texts import json_reader
 from tarry.app.patterns import is_uuid
 
 Converter = Callable[[str], Any]
@@ -32,13 +39,6 @@ MAX_INTEGER_DIGITS: Final = 40
 """Enough for 128 bits; reading takes quadratic time (CVE-2020-10735)."""
 MAX_NUMBER_CHARACTERS: Final = 64
 """Length limit of floats and decimals; Python itself writes at most 24 for a float."""
-MAX_REASON_CHARACTERS: Final = 200
-MAX_ECHO_CHARACTERS: Final = 40
-"""How much of what a client sent may come back in a reason."""
-
-
-class ConversionError(ValueError):
-    """A text that is no value of the type; its text is a short reason."""
 
 
 class NoConversion(TypeError):
@@ -60,7 +60,8 @@ def converter_for(annotation: Any) -> Converter:
     for belongs, make in _FAMILIES:
         if belongs(annotation):
             return make(annotation)
-    raise NoConversion(f"has the type {_type_name(annotation)}, which is not made from text")
+    reason = f"has the type {_type_name(annotation)}, which is not made from text"
+    raise NoConversion(f"{reason}{_hint(annotation)}")
 
 
 def values_converter_for(annotation: Any) -> ValuesConverter:
@@ -71,31 +72,42 @@ def values_converter_for(annotation: Any) -> ValuesConverter:
     """
     if typing.get_origin(annotation) is Annotated:
         return _checked(annotation, values_converter_for(typing.get_args(annotation)[0]))
-    members = [each for each in union_members(annotation) if each is not types.NoneType]
-    origin = typing.get_origin(members[0]) or members[0] if len(members) == 1 else None
-    if origin in _COLLECTIONS:
-        return _collection(origin, typing.get_args(members[0]))
+    if (named := named_type(annotation)) is not None:
+        return values_converter_for(named)
+    member = _only_member(annotation)
+    if is_collection(member):
+        if member is not annotation:
+            return values_converter_for(member)
+        return _collection(typing.get_origin(member) or member, typing.get_args(member))
     convert = converter_for(annotation)
     return lambda values: convert(values[0])
 
 
-_ECHOING: Final = ("Invalid enum value ", "Invalid value ", "Object contains unknown field ")
-"""Beginnings of the messages of msgspec that go on with a part of the input."""
+def path_converter_for(annotation: Any) -> Converter:
+    """The converter of a path parameter: of each segment for a `list`, of the text otherwise.
+
+    A text can bring its segments as `segments`, decoded, so that a "/" within
+    one does not divide it; another text is divided at each "/".
+
+    Raises:
+        NoConversion: a type that is made from something else than text.
+    """
+    if not is_collection(_only_member(plain_type(annotation))):
+        return converter_for(annotation)
+    convert = values_converter_for(annotation)
+    return lambda text: convert(list(getattr(text, "segments", None) or text.split("/")))
 
 
-def reason_of(error: msgspec.ValidationError) -> str:
-    """What a validation error says, with a bound on what it repeats of the input."""
-    text, at, place = str(error).rpartition(" - at ")
-    if not at:
-        text, place = place, ""
-    for beginning in _ECHOING:
-        if text.startswith(beginning):
-            text = _shortened(text, len(beginning) + MAX_ECHO_CHARACTERS)
-    return _shortened(f"is refused: {text[:1].lower()}{text[1:]}{at}{place}", MAX_REASON_CHARACTERS)
+def is_collection(annotation: Any) -> bool:
+    """Whether a type takes all values of a name."""
+    plain = plain_type(annotation)
+    return (typing.get_origin(plain) or plain) in _COLLECTIONS
 
 
-def _shortened(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}…"
+def _only_member(annotation: Any) -> Any:
+    """`T` of `T` and `T | None`, `None` for a union of more."""
+    members = [each for each in union_members(annotation) if each not in _NO_VALUES]
+    return members[0] if len(members) == 1 else None
 
 
 # ── single values ─────────────────────────────────────────────────────────────────────────
@@ -180,14 +192,26 @@ _PLAIN: Final[Mapping[Any, Converter]] = {
     datetime: _by_msgspec(datetime, "is not a date and time like 2026-01-31T12:00:00Z"),
     time: _by_msgspec(time, "is not a time like 12:00:00"),
     timedelta: _by_msgspec(timedelta, "is not a duration like P1DT12H"),
+    **ADDRESSES,
 }
+
+_HINTS: Final[Mapping[type, str]] = {
+    PurePath: "; take a str, and use it only to choose among names that you know",
+    bytes: "; take a str, or the bytes of the body",
+}
+"""What to do about types that look as if they were made from text."""
+
+
+def _hint(annotation: Any) -> str:
+    kinds = annotation.__mro__ if isinstance(annotation, type) else ()
+    return next((_HINTS[kind] for kind in kinds if kind in _HINTS), "")
 
 
 # ── families of types ─────────────────────────────────────────────────────────────────────
 
 
 def _choice(choices: Mapping[str, Any]) -> Converter:
-    names = _shortened(f"is not one of: {', '.join(choices)}", MAX_REASON_CHARACTERS)
+    names = shortened(f"is not one of: {', '.join(choices)}", MAX_REASON_CHARACTERS)
 
     def convert(text: str) -> Any:
         try:
@@ -199,13 +223,21 @@ def _choice(choices: Mapping[str, Any]) -> Converter:
 
 
 def _enum(annotation: type[Enum]) -> Converter:
-    return _choice({_text(member): member for member in annotation.__members__.values()})
+    return _choice(_by_text(annotation.__members__.values()))
 
 
 def _literal(annotation: Any) -> Converter:
     values = typing.get_args(annotation)
-    convert = _choice({_text(value): value for value in values if value is not None})
+    convert = _choice(_by_text(value for value in values if value is not None))
     return _optional(convert) if None in values else convert
+
+
+def _by_text(values: Iterable[Any]) -> dict[str, Any]:
+    """Values by how they are written; of two that look the same the first one is meant."""
+    choices: dict[str, Any] = {}
+    for value in values:
+        choices.setdefault(_text(value), value)
+    return choices
 
 
 def _text(value: object) -> str:
@@ -215,11 +247,15 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+_NO_VALUES: Final = (types.NoneType, msgspec.UnsetType)
+"""What stands in unions for a value that is not there."""
+
+
 def _union(annotation: Any) -> Converter:
-    members = [each for each in union_members(annotation) if each is not types.NoneType]
-    converters = [converter_for(each) for each in members]
+    members = union_members(annotation)
+    converters = [converter_for(each) for each in members if each not in _NO_VALUES]
     convert = converters[0] if len(converters) == 1 else _first_of(converters)
-    return convert if len(members) == len(union_members(annotation)) else _optional(convert)
+    return _optional(convert) if types.NoneType in members else convert
 
 
 def _first_of(converters: list[Converter]) -> Converter:
@@ -230,7 +266,7 @@ def _first_of(converters: list[Converter]) -> Converter:
                 return each(text)
             except ConversionError as error:
                 reasons.append(str(error))
-        raise ConversionError(_shortened(" and ".join(reasons), MAX_REASON_CHARACTERS))
+        raise ConversionError(shortened(" and ".join(reasons), MAX_REASON_CHARACTERS))
 
     return convert
 
@@ -253,7 +289,7 @@ def _checked(annotation: Any, convert: Callable[[Any], Any]) -> Callable[[Any], 
         try:
             return msgspec.convert(value, annotation)
         except msgspec.ValidationError as error:
-            raise ConversionError(reason_of(error)) from None
+            raise faults_of(error) from None
 
     return convert_and_check
 
@@ -263,23 +299,9 @@ def _annotated(annotation: Any) -> Converter:
 
 
 def _json_object(annotation: Any) -> Converter:
-    decode = msgspec.json.Decoder(annotation).decode
-
-    def convert(text: str) -> Any:
-        try:
-            return decode(text)
-        except msgspec.ValidationError as error:
-            raise ConversionError(reason_of(error)) from None
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise ConversionError("is not a JSON object") from None
-
-    return convert
-
-
-def union_members(annotation: Any) -> tuple[Any, ...]:
-    """The types that a union is made of, or the one type."""
-    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
-    return typing.get_args(annotation) if is_union else (annotation,)
+    read = json_reader(annotation)
+    # What is no text at all is then told as any other bytes that are no UTF-8.
+    return lambda text: read(text.encode("utf-8", "surrogatepass"))
 
 
 def _type_name(annotation: Any) -> str:
@@ -291,8 +313,7 @@ _FAMILIES: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any], Converter]],
     (lambda a: typing.get_origin(a) is Literal, _literal),
     (lambda a: typing.get_origin(a) is Annotated, _annotated),
     (lambda a: len(union_members(a)) > 1, _union),
-    (lambda a: isinstance(a, NewType), lambda a: converter_for(a.__supertype__)),
-    (lambda a: type(a).__name__ == "TypeAliasType", lambda a: converter_for(a.__value__)),
+    (lambda a: named_type(a) is not None, lambda a: converter_for(named_type(a))),
     (lambda a: (typing.get_origin(a) or a) is dict, _json_object),
 )
 

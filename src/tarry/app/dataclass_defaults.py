@@ -6,42 +6,48 @@ and such a field is then missing when the object is encoded again.
 """
 
 import dataclasses
-import typing
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from tarry.app.annotations import types_within
+
 
 def fill_defaults(value: Any) -> None:
     """Set absent defaults on a dataclass and on all that it holds."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        held = getattr(value, "__dict__", None)
-        for field in dataclasses.fields(value):
-            if held is not None and field.name not in held:
-                held[field.name] = field.default
-            fill_defaults(getattr(value, field.name))
-    elif isinstance(value, msgspec.Struct):
-        _fill_all(getattr(value, name) for name in value.__struct_fields__)
-    elif isinstance(value, dict):
-        _fill_all(value.values())
-    elif isinstance(value, list | tuple | set | frozenset):
-        _fill_all(value)
+    waiting = [value]
+    seen = set()  # a `__post_init__` can let records hold one another
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, list | tuple | set | frozenset):
+            waiting += each
+        elif (fields := _fields(each)) and id(each) not in seen:
+            seen.add(id(each))
+            waiting += [getattr(each, name, None) for name in fields]
 
 
-def _fill_all(values: Iterable[Any]) -> None:
-    for value in values:
-        fill_defaults(value)
+def _fields(value: Any) -> list[str]:
+    """The names of a record's fields, after its defaults were set; none for other values."""
+    if isinstance(value, msgspec.Struct):
+        return list(value.__struct_fields__)
+    if attributes := getattr(type(value), "__attrs_attrs__", ()):
+        return [attribute.name for attribute in attributes]
+    if isinstance(value, type) or not dataclasses.is_dataclass(value):
+        return []
+    held = getattr(value, "__dict__", None)
+    fields = dataclasses.fields(value)
+    for field in fields:
+        if held is not None and field.default is not dataclasses.MISSING:
+            held.setdefault(field.name, field.default)
+    return [field.name for field in fields]
 
 
-def holds_dataclasses(annotation: Any, seen: frozenset[Any] = frozenset()) -> bool:
-    """Whether a value of a type can be a dataclass or hold one."""
-    if dataclasses.is_dataclass(annotation):
-        return True
-    parts = typing.get_args(annotation)
-    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        if annotation in seen:
-            return False
-        parts = tuple(field.type for field in msgspec.structs.fields(annotation))
-        seen |= {annotation}
-    return any(holds_dataclasses(part, seen) for part in parts)
+def holds_dataclasses(annotation: Any) -> bool:
+    """Whether a value of a type can be a dataclass or hold one.
+
+    Raises:
+        NameError: a field's annotation has a name that is unknown in its module.
+    """
+    return any(map(dataclasses.is_dataclass, types_within(annotation)))

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tarry.app.addresses import ADDRESSES
 from tarry.app.responses import Html, Response, Stream
 from tarry.message.cookies import SetCookie
 from tarry.message.headers import Headers
@@ -26,8 +27,6 @@ JSON: Final = ResponseHead(200, [(CONTENT_TYPE, b"application/json")])
 BYTES: Final = ResponseHead(200, [(CONTENT_TYPE, b"application/octet-stream")])
 NOTHING: Final = ResponseHead(204)
 
-_to_json: Final = msgspec.json.Encoder().encode
-
 
 class ResultError(TypeError):
     """A handler returned something that cannot be sent: a bug of the handler."""
@@ -41,9 +40,27 @@ def _html(result: str) -> Answer:
     return HTML, result.encode()
 
 
+def _encodable(value: Any) -> Any:
+    """What stands in JSON for a value that msgspec does not know."""
+    if hasattr(type(value), "model_dump"):  # a Pydantic model
+        return value.model_dump(mode="json", by_alias=True)
+    if type(value) in ADDRESSES:
+        return str(value)
+    raise TypeError(f"{type(value).__qualname__} has no form in it")
+
+
+to_json: Final = msgspec.json.Encoder(enc_hook=_encodable).encode
+"""A result → JSON.  Beside what msgspec encodes it knows Pydantic models and IP addresses.
+
+NaN and the infinities are null, as in JavaScript, since JSON has none (RFC
+8259 section 6); bytes within are base64.  Raises `TypeError`, `ValueError` or
+`RecursionError` for what has no form in JSON.
+"""
+
+
 def _json(result: object) -> Answer:
     try:
-        return JSON, _to_json(result)
+        return JSON, to_json(result)
     except (TypeError, ValueError, RecursionError) as error:
         raise ResultError(f"a handler returned what is no JSON: {error}") from error
 
