@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tarry.app.responses import Html, Redirect, Response, Stream, quote_url
+from tarry.app.responses import (
+    Events,
+    Html,
+    Redirect,
+    Response,
+    ServerEvent,
+    Stream,
+    quote_url,
+)
 from tarry.message.headers import Headers
 from tarry.message.heads import InvalidField
 
@@ -193,3 +201,31 @@ def test_what_a_stream_says():
 
     assert (stream.status, stream.content_type, stream.length) == (206, "text/csv", 1)
     assert stream.headers["X-A"] == "1"
+
+
+# ── events ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("items", ["text", b"bytes", {"a": 1}, 5, None])
+def test_events_take_an_iterable(items):
+    with pytest.raises(TypeError, match=f"an iterable of events, not {type(items).__name__}"):
+        Events(items)
+
+
+@pytest.mark.parametrize("ping_s", [0, -1, float("inf"), float("nan")])
+def test_pings_need_a_time(ping_s):
+    with pytest.raises(ValueError, match="ping_s is above 0 seconds, or None"):
+        Events([], ping_s=ping_s)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"event": "a\nb"}, {"id": "a\rb"}, {"id": "a\0"}, {"retry_ms": -1}]
+)
+def test_an_event_that_would_break_its_stream_is_refused_when_it_is_made(fields):
+    with pytest.raises(ValueError, match=r"of an event|retry_ms"):
+        ServerEvent("x", **fields)
+
+
+def test_the_retry_of_events_is_a_whole_number():
+    with pytest.raises(ValueError, match="retry_ms"):
+        Events([], retry_ms=-1)

@@ -1,11 +1,20 @@
 """What a handler may return when a plain value does not say enough."""
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+import msgspec
 
 from tarry.message.cookies import SetCookie, delete_cookie
+from tarry.message.eventstream import check_event, encode_event
 from tarry.message.headers import Headers, HeaderSource
+
+PING_S: Final = 15.0
+"""WHATWG HTML section 9.2.7 advises a comment every 15 seconds or so; nginx gives up after 60."""
+
+_to_json: Final = msgspec.json.Encoder().encode
 
 
 class Html(str):
@@ -138,3 +147,76 @@ class Stream:
         self.content_type = content_type
         self.headers = Headers(headers)
         self.length = length
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One server-sent event; `data` that is no `str` goes out as JSON.
+
+    `event` is the name under which a browser's `addEventListener` finds it.
+    `id` comes back in `Last-Event-ID` when the client connects again, which it
+    does `retry_ms` after it lost the connection.
+
+    Raises:
+        ValueError: a line break or NUL in `event` or `id`; a negative `retry_ms`.
+    """
+
+    data: Any
+    event: str | None = None
+    id: str | None = None
+    retry_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        check_event(self.event, self.id, self.retry_ms)
+
+    def encode(self) -> bytes:
+        """The event as it is sent.
+
+        Raises:
+            TypeError: `data` is bytes, or cannot be JSON.
+            ValueError: a value within `data` cannot be JSON, or text has a lone surrogate.
+        """
+        if isinstance(self.data, bytes | bytearray | memoryview):
+            raise TypeError("an event holds text: decode its data, or send base64")
+        text = self.data if isinstance(self.data, str) else _to_json(self.data).decode()
+        return encode_event(text, event=self.event, id=self.id, retry_ms=self.retry_ms)
+
+
+class Events:
+    """An answer of server-sent events, as `EventSource` in browsers reads them.
+
+    `items` is an iterable or async iterable of texts, of values for JSON or of
+    `ServerEvent`; a plain one is read in a thread.  It is closed when the
+    client leaves.  After each `ping_s` seconds without an event a comment goes
+    out, so that proxies keep the connection and a client that is no longer
+    there is noticed; `None` sends none.  `retry_ms` is how long clients wait
+    before they connect again.  Caches keep nothing of it, and nginx passes it
+    on without buffering, unless `headers` say otherwise.
+
+    Raises:
+        TypeError: `items` is a text or mapping itself, or cannot be iterated.
+        ValueError: `ping_s` is not above 0; a negative `retry_ms`.
+    """
+
+    __slots__ = ("headers", "items", "ping_s", "retry_ms")
+
+    def __init__(
+        self,
+        items: Iterable[Any] | AsyncIterable[Any],
+        *,
+        ping_s: float | None = PING_S,
+        headers: HeaderSource = (),
+        retry_ms: int | None = None,
+    ) -> None:
+        whole = isinstance(items, str | bytes | bytearray | memoryview | Mapping)
+        if whole or not isinstance(items, Iterable | AsyncIterable):
+            raise TypeError(f"Events take an iterable of events, not {type(items).__name__}")
+        if ping_s is not None and not 0 < ping_s < float("inf"):
+            raise ValueError(f"ping_s is above 0 seconds, or None for no pings, not {ping_s!r}")
+        check_event(None, None, retry_ms)
+        self.items = items
+        self.ping_s = ping_s
+        self.headers = Headers(headers)
+        self.headers.setdefault("cache-control", "no-store")
+        self.headers.setdefault("x-accel-buffering", "no")
+        self.retry_ms = retry_ms

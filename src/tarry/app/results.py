@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from tarry.app.addresses import ADDRESSES
-from tarry.app.responses import Html, Response, Stream
+from tarry.app.responses import Events, Html, Response, Stream
+from tarry.app.server_sent_events import event_stream
 from tarry.message.cookies import SetCookie
 from tarry.message.headers import Headers
 from tarry.message.heads import Field, ResponseHead
@@ -154,6 +155,7 @@ _BY_BASE: Final[dict[type, Callable[[Any], Answer | Stream]]] = {
     tuple: _tuple,
     Response: _response,
     Stream: _stream,
+    Events: event_stream,
     Generator: _generator,
     AsyncGenerator: _generator,
 }

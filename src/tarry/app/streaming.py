@@ -1,18 +1,14 @@
 """Sends a `Stream`: piece by piece, at the pace of the client."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from typing import Any, Final
+from collections.abc import AsyncIterator
 
 from tarry.app.responses import Stream
 from tarry.app.results import ResultError
+from tarry.app.server_sent_events import EventPieces
+from tarry.app.threaded import InThread, ThreadedIterator, iterate
 from tarry.exchange import ClientGone, Exchange
 from tarry.message.heads import ResponseHead
-
-_END: Final = object()
-
-InThread = Callable[..., Awaitable[Any]]
-"""Calls a function with arguments in a thread and returns its result."""
 
 
 def stream_head(stream: Stream) -> ResponseHead:
@@ -42,11 +38,15 @@ async def send_stream(
         LengthError: more or fewer bytes than announced.
         ResultError: a piece that is neither text nor bytes.
     """
-    pieces = _pieces(stream.pieces, in_thread)
+    if isinstance(stream.pieces, EventPieces):
+        stream.pieces.in_thread = in_thread
+    pieces = iterate(stream.pieces, in_thread)
     try:
         exchange.start(stream_head(stream))
         if exchange.head.method != b"HEAD":
-            there = pieces if isinstance(pieces, _FromThread) else _WhileThere(exchange, pieces)
+            there = (
+                pieces if isinstance(pieces, ThreadedIterator) else _WhileThere(exchange, pieces)
+            )
             async for piece in there:
                 await exchange.write(as_bytes(piece))
         exchange.end()
@@ -54,44 +54,6 @@ async def send_stream(
         close = getattr(pieces, "aclose", None)
         if close is not None:
             await close()
-
-
-def _pieces(
-    pieces: Iterable[str | bytes] | AsyncIterable[str | bytes], in_thread: InThread
-) -> AsyncIterator[str | bytes]:
-    if isinstance(pieces, AsyncIterable):
-        return aiter(pieces)
-    return _FromThread(pieces, in_thread)
-
-
-class _FromThread:
-    """Reads a plain iterable in threads, one piece at a time; it may block."""
-
-    def __init__(self, pieces: Iterable[str | bytes], in_thread: InThread) -> None:
-        self._pieces = iter(pieces)
-        self._in_thread = in_thread
-        self._is_read = False
-
-    def __aiter__(self) -> AsyncIterator[str | bytes]:
-        return self
-
-    async def __anext__(self) -> str | bytes:
-        self._is_read = True
-        try:
-            piece: Any = await self._in_thread(next, self._pieces, _END)
-        except Exception:
-            self._is_read = False
-            raise
-        self._is_read = False
-        if piece is _END:
-            raise StopAsyncIteration
-        return piece  # type: ignore[no-any-return]  # because a sentinel has no type of its own
-
-    async def aclose(self) -> None:
-        """Close the iterable, unless a thread is still inside; then it goes with that call."""
-        close = getattr(self._pieces, "close", None)
-        if close is not None and not self._is_read:
-            await self._in_thread(close)
 
 
 class _WhileThere:

@@ -9,22 +9,18 @@ took.
 import asyncio
 import logging
 import sys
-import sysconfig
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from types import FrameType
 from typing import Final
+
+from tarry.app.origins import origin_of
 
 logger: Final = logging.getLogger("tarry")
 
 BLOCKED_AFTER_S: Final = 0.1
 """A pause that people notice; half of it is the usual budget of a whole answer."""
-
-_OWN: Final = str(Path(__file__).parent.parent)
-_STANDARD: Final = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
-_INSTALLED: Final = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
 
 
 class Watchdog:
@@ -91,24 +87,7 @@ def _place(frames: list[FrameType]) -> str:
     That is the author's code rather than a library it called, a library rather
     than the standard library, and that rather than ours.
     """
-    for is_answer in _ANSWERS:
-        for frame in frames:
-            if is_answer(frame.f_code.co_filename):
-                code = frame.f_code
-                return f"{code.co_qualname} ({code.co_filename}:{frame.f_lineno})"
-    return "something"
-
-
-def _is_from_outside(file: str) -> bool:
-    """Whether a file is neither ours nor of Python; code without a file has a name in "<>"."""
-    return not file.startswith((_OWN, "<")) and (
-        file.startswith(_INSTALLED) or not file.startswith(_STANDARD)
-    )
-
-
-_ANSWERS: Final[tuple[Callable[[str], bool], ...]] = (
-    lambda file: _is_from_outside(file) and not file.startswith(_INSTALLED),
-    _is_from_outside,
-    lambda file: not file.startswith(_OWN),
-    lambda file: True,
-)
+    if not frames:
+        return "something"
+    frame = min(frames, key=lambda frame: origin_of(frame.f_code.co_filename))
+    return f"{frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno})"

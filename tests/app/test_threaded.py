@@ -1,0 +1,107 @@
+"""Iterables of both kinds, read in one way; plain ones in threads, closed when nobody is inside."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from tarry.app.threaded import ThreadedIterator, iterate
+
+WAIT_S = 10.0
+
+
+def run(test):
+    asyncio.run(asyncio.wait_for(test(), WAIT_S))
+
+
+async def two():
+    yield 1
+    yield 2
+
+
+@pytest.mark.parametrize("items", [[1, 2], (1, 2), iter([1, 2]), two()])
+def test_items_of_both_kinds(items):
+    async def test():
+        assert [item async for item in iterate(items, asyncio.to_thread)] == [1, 2]
+
+    run(test)
+
+
+def test_plain_items_are_taken_and_closed_in_threads():
+    threads = []
+
+    def items():
+        try:
+            threads.append(threading.get_ident())
+            yield 1
+        finally:
+            threads.append(threading.get_ident())
+
+    async def test():
+        iterator = ThreadedIterator(items(), asyncio.to_thread)
+        await anext(iterator)
+        await iterator.aclose()
+
+        assert len(threads) == 2
+        assert threading.get_ident() not in threads
+
+    run(test)
+
+
+def test_an_iterable_with_a_thread_inside_is_left_to_that_thread():
+    class Items:
+        closed = False
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            inside.set()
+            assert go_on.wait(WAIT_S)
+            return 1
+
+        def close(self):
+            self.closed = True
+
+    inside, go_on, items = threading.Event(), threading.Event(), Items()
+
+    async def test():
+        iterator = ThreadedIterator(items, asyncio.to_thread)
+        asking = asyncio.create_task(anext(iterator))
+        assert await asyncio.to_thread(inside.wait, WAIT_S)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await iterator.aclose()
+        go_on.set()
+
+        assert not items.closed
+
+    run(test)
+
+
+def test_an_error_comes_out_and_the_iterable_can_be_closed():
+    class Items:
+        closed = False
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            raise KeyError("reason")
+
+        def close(self):
+            self.closed = True
+
+    async def test():
+        items = Items()
+        iterator = ThreadedIterator(items, asyncio.to_thread)
+        with pytest.raises(KeyError, match="reason"):
+            await anext(iterator)
+        await iterator.aclose()
+
+        assert items.closed
+
+    run(test)
