@@ -28,7 +28,7 @@ from tarry.app.annotations import union_members as union_members  # for those wh
 from tarry.app.faults import MAX_REASON_CHARACTERS, faults_of, shortened
 from tarry.app.faults import ConversionError as ConversionError  # what converters raise
 from tarry.app.json_texts import json_reader
-from tarry.app.patterns import is_uuid
+from tarry.app.kinds import is_uuid
 
 Converter = Callable[[str], Any]
 """From one text to a value; raises `ConversionError`."""

@@ -1,46 +1,59 @@
-"""From method and path to a route: a tree with one level per path segment.
+"""From method and path to a route.
 
-Each node has its static children in a table and its parameter children in
-order of precedence: static text, then `int`, `float` and `uuid`, then `str`,
-then `path`.  A search goes depth first and takes the first branch that has a
-route for the path and the method; a more specific route without the method
-hides nothing.  Only a `path` child takes several segments, and nothing follows
-it, so a search meets a node at one depth only and never twice.  Its cost is
-bounded by the nodes whose edges fit: static children cost one look-up however
-many there are, so a path of n segments visits at most 4ⁿ nodes (static, int,
-float, str) and never more than the tree has.  To come anywhere near, an author
-has to write that many overlapping patterns; a client alone cannot.
+The most specific route is found that has the path and the method and whose
+conditions are met.  Patterns come first, in the order that `tree` describes;
+then regular expressions, in order of registration.  Of the routes at one place
+those for the method itself come before those for any method, then those with
+more conditions, then those registered earlier.  A more specific route that has
+another method or whose conditions are not met hides nothing.
 
 Static patterns also stand in a table by raw path, which answers most requests
-without decoding anything.  It is asked first, as a static route precedes all.
+without decoding anything.  It is asked first, as a static route precedes all,
+and has only what is found without a further look: see `Endpoint.answers`.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any, Final, Generic, TypeVar
-from urllib.parse import quote
 
-from tarry.app.patterns import PATH, Accepts, Kind, Parameter, Pattern
+from tarry.app.conditions import Conditions
+from tarry.app.endpoints import COMMON_METHODS, Endpoint, Entry
+from tarry.app.patterns import Pattern
+from tarry.app.regexps import Regexp
+from tarry.app.tree import Candidate, Tree
 from tarry.message import target
 
 R = TypeVar("R")
 Found = tuple[R, tuple[str, ...]]
+Accepts = Callable[[Conditions], bool]
 
 _PERCENT: Final = ord("%")
 _METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Z]+")
-_METHOD_ORDER: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class DuplicateRoute(ValueError):
-    """A route for the same paths and method is there; `existing` is that one."""
+    """A route for the same paths, method and conditions is there; `existing` is that one."""
 
-    def __init__(self, method: str, pattern: Pattern, existing: Any) -> None:
-        super().__init__(f"there is a route already for {method} {pattern.text}")
+    def __init__(
+        self,
+        method: str,
+        pattern: Pattern | Regexp,
+        existing: Any,
+        conditions: Conditions | None = None,
+    ) -> None:
+        super().__init__(
+            f"there is a route already for {_description(method, pattern, conditions)}"
+        )
         self.existing = existing
 
 
 class NotFound(LookupError):
     """No route has this path."""
+
+
+class NarrowedOut(NotFound):
+    """Routes have this path and method, but take other parameters or headers."""
 
 
 class MethodNotAllowed(LookupError):
@@ -55,181 +68,132 @@ class MethodNotAllowed(LookupError):
         self.allowed = allowed
 
 
-class _Entry(Generic[R]):
-    """One call of `add`."""
-
-    __slots__ = ("methods", "pattern", "route")
-
-    def __init__(self, pattern: Pattern, methods: tuple[str, ...], route: R) -> None:
-        self.pattern = pattern
-        self.methods = methods
-        self.route = route
-
-
-class _Endpoint(Generic[R]):
-    """The routes at one place, by method; `answers` also has HEAD where there is GET."""
-
-    __slots__ = ("answers", "entries")
-
-    def __init__(self) -> None:
-        self.entries: dict[str, _Entry[R]] = {}
-        self.answers: dict[bytes, R] = {}
-
-    def set(self, method: str, entry: _Entry[R]) -> None:
-        self.entries[method] = entry
-        self._refresh()
-
-    def remove(self, method: str) -> None:
-        del self.entries[method]
-        self._refresh()
-
-    def _refresh(self) -> None:
-        self.answers.clear()
-        if "GET" in self.entries:
-            self.answers[b"HEAD"] = self.entries["GET"].route
-        for method, entry in self.entries.items():
-            self.answers[method.encode("ascii")] = entry.route
-
-
-class _Node(Generic[R]):
-    """One place in the tree.
-
-    `children` are by static text or by kind.  `parameters` has those of one
-    segment again, in order of precedence, and `rest` the one of kind `path`.
-    """
-
-    __slots__ = ("children", "endpoint", "parameters", "rest")
-
-    def __init__(self) -> None:
-        self.children: dict[str | Kind, _Node[R]] = {}
-        self.endpoint: _Endpoint[R] = _Endpoint()
-        self.parameters: tuple[tuple[Accepts | None, _Node[R]], ...] = ()
-        self.rest: _Node[R] | None = None
-
-    def child(self, segment: str | Parameter) -> "_Node[R]":
-        """The child for a segment, made if it is not there."""
-        key = _key(segment)
-        if key not in self.children:
-            self.children[key] = _Node()
-            self._refresh()
-        return self.children[key]
-
-    def drop(self, segment: str | Parameter) -> None:
-        """Forget the child for a segment."""
-        del self.children[_key(segment)]
-        self._refresh()
-
-    def _refresh(self) -> None:
-        kinds = [kind for kind in self.children if isinstance(kind, Kind) and kind is not PATH]
-        kinds.sort(key=lambda kind: kind.rank)
-        self.parameters = tuple((kind.accepts, self.children[kind]) for kind in kinds)
-        self.rest = self.children.get(PATH)
-
-
-def _key(segment: str | Parameter) -> str | Kind:
-    return segment if isinstance(segment, str) else segment.kind
-
-
 class Router(Generic[R]):
-    """Routes by path and method; iterating gives them in order of registration.
+    """Routes by path, method and conditions; iterating gives them in order of registration.
 
-    `static` has the routes without parameters, by raw path and method.
+    `static` has routes without parameters, by raw path and method: those that
+    are found whatever else the request has.
 
     Not for use by several threads at once: change it on the loop that asks it.
     """
 
     def __init__(self) -> None:
-        # Splitting "/a" gives "" and "a", so the root is found under "".
-        self._above_root: _Node[R] = _Node()
-        self._root = self._above_root.child("")
         self.static: dict[bytes, dict[bytes, R]] = {}
-        self._entries: dict[_Entry[R], None] = {}
+        self._tree: Tree[R] = Tree()
+        self._above_root = self._tree.above_root
+        self._regexps: dict[Regexp, Endpoint[R]] = {}
+        self._entries: dict[Entry[R], None] = {}
 
-    def add(self, pattern: Pattern, methods: Iterable[str], route: R) -> None:
-        """Have `route` found for the paths of `pattern` and each of the methods.
+    # ---- changes ---------------------------------------------------------------------
+
+    def add(
+        self,
+        pattern: Pattern | Regexp,
+        methods: str | Iterable[str],
+        route: R,
+        conditions: Conditions | None = None,
+        *,
+        replace: bool = False,
+    ) -> None:
+        """Have `route` found for the paths of `pattern`, the methods and the conditions.
+
+        `"*"` stands for every method; a route at the same place for the method
+        itself is tried before.  With `replace` the route takes the place of
+        those that it would duplicate, and counts as registered now.
 
         Raises:
-            DuplicateRoute: a route is there for one of the methods and the same
-                paths, whatever their parameters are called; nothing was added.
+            DuplicateRoute: a route is there for one of the methods, the same
+                paths, whatever their parameters are called, and equal
+                conditions; nothing was added.
             ValueError: no method, or one that is no token.
         """
         names = _method_names(methods)
+        there = self._maybe_endpoint(pattern) or Endpoint[R]()
+        for method in names:
+            existing = there.entries.get((method, conditions))
+            if existing is not None and not replace:
+                raise DuplicateRoute(method, pattern, existing.route, conditions)
+        entry = Entry(pattern, names, route, conditions)
         endpoint = self._endpoint(pattern)
         for method in names:
-            if method in endpoint.entries:
-                raise DuplicateRoute(method, pattern, endpoint.entries[method].route)
-        entry = _Entry(pattern, names, route)
-        for method in names:
-            endpoint.set(method, entry)
+            self._forget(endpoint.set(method, entry), method)
         self._entries[entry] = None
-        if not pattern.names:
+
+    def _endpoint(self, pattern: Pattern | Regexp) -> Endpoint[R]:
+        """The endpoint of a pattern, made if it is not there."""
+        if isinstance(pattern, Regexp):
+            return self._regexps.setdefault(pattern, Endpoint())
+        endpoint = self._tree.endpoint(pattern)
+        if not pattern.parameters:
             self.static[_raw(pattern)] = endpoint.answers
+        return endpoint
 
-    def _endpoint(self, pattern: Pattern) -> _Endpoint[R]:
-        node = self._root
-        for segment in pattern.segments:
-            node = node.child(segment)
-        return node.endpoint
+    def _maybe_endpoint(self, pattern: Pattern | Regexp) -> Endpoint[R] | None:
+        if isinstance(pattern, Regexp):
+            return self._regexps.get(pattern)
+        return self._tree.maybe_endpoint(pattern)
 
-    def remove(self, pattern: Pattern, methods: Iterable[str]) -> None:
+    def remove(
+        self,
+        pattern: Pattern | Regexp,
+        methods: str | Iterable[str],
+        conditions: Conditions | None = None,
+    ) -> None:
         """Take routes away, and with them every trace of their patterns.
 
         Raises:
-            LookupError: a method without a route; nothing was removed.
+            LookupError: a method without a route for these conditions; nothing
+                was removed.
             ValueError: no method, or one that is no token.
         """
         names = _method_names(methods)
-        trail = self._trail(pattern)
-        endpoint = trail[-1].endpoint if trail else _Endpoint[R]()
+        endpoint = self._maybe_endpoint(pattern) or Endpoint[R]()
         for method in names:
-            if method not in endpoint.entries:
-                raise LookupError(f"there is no route for {method} {pattern.text}")
+            if (method, conditions) not in endpoint.entries:
+                raise LookupError(
+                    f"there is no route for {_description(method, pattern, conditions)}"
+                )
         for method in names:
-            self._remove_entry(endpoint.entries[method], method)
-            endpoint.remove(method)
+            self._forget(endpoint.remove(method, conditions), method)
         if not endpoint.entries:
-            self.static.pop(_raw(pattern), None)
-            self._prune(pattern, trail)
+            self._drop(pattern)
 
-    def _trail(self, pattern: Pattern) -> list[_Node[R]]:
-        """The nodes from the root to the end of a pattern, none if it is not there."""
-        trail = [self._root]
-        for segment in pattern.segments:
-            child = trail[-1].children.get(_key(segment))
-            if child is None:
-                return []
-            trail.append(child)
-        return trail
-
-    def _remove_entry(self, entry: _Entry[R], method: str) -> None:
+    def _forget(self, entry: Entry[R] | None, method: str) -> None:
+        if entry is None:
+            return
         entry.methods = tuple(each for each in entry.methods if each != method)
         if not entry.methods:
             del self._entries[entry]
 
-    def _prune(self, pattern: Pattern, trail: list[_Node[R]]) -> None:
-        for number in reversed(range(len(pattern.segments))):
-            node = trail[number + 1]
-            if node.children or node.endpoint.entries:
-                break
-            trail[number].drop(pattern.segments[number])
+    def _drop(self, pattern: Pattern | Regexp) -> None:
+        if isinstance(pattern, Regexp):
+            del self._regexps[pattern]
+        else:
+            if not pattern.parameters:
+                del self.static[_raw(pattern)]
+            self._tree.prune(pattern)
 
-    def __iter__(self) -> Iterator[tuple[Pattern, tuple[str, ...], R]]:
+    def __iter__(self) -> Iterator[tuple[Pattern | Regexp, tuple[str, ...], R]]:
         for entry in self._entries:
             yield entry.pattern, entry.methods, entry.route
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, method: bytes, path: bytes) -> Found[R]:
+    # ---- questions -------------------------------------------------------------------
+
+    def find(self, method: bytes, path: bytes, accepts: Accepts | None = None) -> Found[R]:
         """The route for a raw path, and the decoded values of its parameters.
 
-        A `path` parameter gives its segments joined by "/".  As each is decoded
-        on its own before, the value can have more slashes, and "." or ".."
-        segments: check it before it names a file.
+        `accepts` tells whether the request meets conditions; without it, it
+        meets none.  The value of what takes several segments is a `PathText`:
+        as each segment is decoded on its own before, the text can have more
+        slashes, and "." or ".." segments: check it before it names a file.
 
         Raises:
             NotFound: no route has this path; always for `*`.
-            MethodNotAllowed: routes have it, but none has the method.
+            NarrowedOut: routes have path and method, but other conditions.
+            MethodNotAllowed: routes have the path, but none has the method.
             target.InvalidTarget: the path does not decode; answer 400.
         """
         answers = self.static.get(path)
@@ -237,7 +201,7 @@ class Router(Generic[R]):
             route = answers.get(method)
             if route is not None:
                 return route, ()
-        return self._descend(method, path) or self._search(method, path)
+        return self._descend(method, path) or self._search(method, path, accepts)
 
     def _descend(self, method: bytes, path: bytes) -> Found[R] | None:
         """Go down without looking back, which is all that most requests need.
@@ -264,46 +228,56 @@ class Router(Generic[R]):
         route = node.endpoint.answers.get(method)
         return None if route is None else (route, values)
 
-    def _search(self, method: bytes, path: bytes) -> Found[R]:
+    def _search(self, method: bytes, path: bytes, accepts: Accepts | None) -> Found[R]:
         if path == b"*":  # the server as a whole (RFC 9112 section 3.2.4), which no route is
             raise NotFound
-        segments = target.decode_path(path)
+        narrowed_out = False
         allowed: set[bytes] = set()
-        # An empty segment within is in no pattern: `//x` must not pass for `/x`.
-        if "" not in segments[:-1]:
-            for endpoint, values in self._candidates(segments):
-                route = endpoint.answers.get(method)
-                if route is not None:
-                    return route, values
-                allowed.update(endpoint.answers)
+        for endpoint, values in self._candidates(target.decode_path(path)):
+            for entry in endpoint.chain(method):
+                conditions = entry.conditions
+                if conditions is None or (accepts is not None and accepts(conditions)):
+                    return entry.route, values
+                narrowed_out = True
+            allowed.update(endpoint.methods)
+        # An Allow field that lists the very method that is refused would help nobody.
+        if narrowed_out:
+            raise NarrowedOut
         if not allowed:
             raise NotFound
         raise MethodNotAllowed(_sorted_methods({*allowed, b"OPTIONS"}))
 
-    def _candidates(self, segments: list[str]) -> Iterator[tuple[_Endpoint[R], tuple[str, ...]]]:
-        """The ends of all patterns that fit, the most specific one first."""
-        end = len(segments)
-        no_values: tuple[str, ...] = ()
-        # What is tried first is pushed last.
-        stack = [(self._root, 0, no_values)]
-        while stack:
-            node, index, values = stack.pop()
-            if index == end:
-                yield node.endpoint, values
-                continue
-            segment = segments[index]
-            if segment:
-                if node.rest is not None:
-                    stack.append((node.rest, end, (*values, "/".join(segments[index:]))))
-                for accepts, child in reversed(node.parameters):
-                    if accepts is None or accepts(segment):
-                        stack.append((child, index + 1, (*values, segment)))
-            static = node.children.get(segment)
-            if static is not None:
-                stack.append((static, index + 1, values))
+    def _candidates(self, segments: list[str]) -> Iterator[Candidate[R]]:
+        """The places of a path, patterns before regular expressions."""
+        candidates = self._tree.candidates(segments)
+        return chain(candidates, self._expressed(segments)) if self._regexps else candidates
+
+    def _expressed(self, segments: list[str]) -> Iterator[Candidate[R]]:
+        for regexp, endpoint in self._regexps.items():
+            values = regexp.values(segments)
+            if values is not None:
+                yield endpoint, values
+
+    def methods(self) -> tuple[str, ...]:
+        """The methods of all routes, as an answer to `OPTIONS *` lists them.
+
+        Where a route takes any method, these are the common ones and OPTIONS.
+        """
+        names = {method.encode("ascii") for entry in self._entries for method in entry.methods}
+        implied = {name.encode("ascii") for name in COMMON_METHODS} if b"*" in names else set()
+        head = {b"HEAD"} if b"GET" in names else set()
+        return _sorted_methods({*names, *implied, *head, b"OPTIONS"} - {b"*"})
 
 
-def _method_names(methods: Iterable[str]) -> tuple[str, ...]:
+def _description(method: str, pattern: Pattern | Regexp, conditions: Conditions | None) -> str:
+    """A route for people."""
+    narrowing = "" if conditions is None else f" [{conditions}]"
+    return f"{method} {pattern}{narrowing}"
+
+
+def _method_names(methods: str | Iterable[str]) -> tuple[str, ...]:
+    if isinstance(methods, str):
+        methods = (methods,)
     names = tuple(dict.fromkeys(method.upper() for method in methods))
     if not names:
         raise ValueError("a route needs a method")
@@ -316,11 +290,10 @@ def _method_names(methods: Iterable[str]) -> tuple[str, ...]:
 def _sorted_methods(methods: Iterable[bytes]) -> tuple[str, ...]:
     """Methods as people list them: the common ones first, others by alphabet."""
     names = {method.decode("ascii") for method in methods}
-    common = tuple(name for name in _METHOD_ORDER if name in names)
+    common = tuple(name for name in COMMON_METHODS if name in names)
     return common + tuple(sorted(names.difference(common)))
 
 
 def _raw(pattern: Pattern) -> bytes:
-    """The path of a static pattern as clients send it (RFC 3986 sections 2.1 and 3.3)."""
-    texts = (quote(str(segment), safe="!$&'()*+,;=:@") for segment in pattern.segments)
-    return ("/" + "/".join(texts)).encode("ascii")
+    """The path of a static pattern as clients send it."""
+    return pattern.build({}).encode("ascii")
