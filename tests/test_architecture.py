@@ -20,7 +20,7 @@ PACKAGE = TESTS.parent / "src" / "tarry"
 ARCHITECTURE = rules.Architecture(
     # From bottom to top: a part imports from rows below its own, parts of one row are strangers.
     layers=(
-        {"message", "timing", "version"},
+        {"message", "descriptors", "timing", "version"},
         {"protocol"},
         {"exchange"},
         {"server", "app", "state"},

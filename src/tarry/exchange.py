@@ -7,14 +7,22 @@ nothing else of routes and handlers.  Everything here runs on the event loop.
 """
 
 import asyncio
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
-from tarry.message.heads import Field, RequestHead, ResponseHead
+from tarry.descriptors import Descriptor
+from tarry.message.heads import Field, LengthError, RequestHead, ResponseHead
 
 BODY_HIGH_WATER_BYTES: Final = 64 * 1024
 """Unread body bytes at which the server stops reading from the client."""
+
+FILE_READ_BYTES: Final = 256 * 1024
+"""Bytes of a file that are read at once and held in memory until the client takes them."""
+
+InThread = Callable[..., Awaitable[Any]]
+"""Calls a function with arguments in a thread and returns its result."""
 
 
 class ClientGone(Exception):
@@ -226,6 +234,24 @@ class Exchange(ABC):
             raise ClientGone("the client left")
         self.send(data)
         await self.drained()
+
+    async def send_file(
+        self, file: Descriptor, offset: int, count: int, in_thread: InThread
+    ) -> None:
+        """Send `count` bytes of an open file from `offset` on, at the pace of the client.
+
+        Raises:
+            ClientGone: nobody reads any more.
+            LengthError: the file ends before that, or the head announced less.
+            OSError: the file cannot be read.
+        """
+        while count:
+            piece = await in_thread(file.use, os.pread, min(count, FILE_READ_BYTES), offset)
+            if not piece:
+                raise LengthError(f"the file is {count} bytes shorter than when it was opened")
+            await self.write(piece)
+            offset += len(piece)
+            count -= len(piece)
 
     def on_gone(self, callback: Callable[[], None]) -> None:
         """Have `callback` called once when the client leaves before the answer is complete."""

@@ -216,6 +216,13 @@ def test_boundaries_of_any_allowed_length_work(length, size):
     assert read(raw, size, boundary=b"b" * length)[0][1] == b"content"
 
 
+@pytest.mark.parametrize("line", [b"", b"Content-Disposition: form-data; name=a\r\n"])
+def test_the_last_boundary_cannot_stand_in_the_head_of_a_part(line):
+    raw = b"--" + BOUNDARY + b"\r\n" + line + b"--" + BOUNDARY + b"--"
+    for end in (b"", b"\r\n", b": x\r\n\r\n"):
+        refused(raw + end, InvalidForm, "end of multipart stream|after its last boundary")
+
+
 def test_a_reason_does_not_repeat_the_body():
     with pytest.raises(InvalidForm) as caught:
         read(body(b"Content-Disposition: form-data; name=secret\xff\r\n\r\n"))

@@ -504,3 +504,53 @@ def test_shut_spares_an_answer_that_is_due_after_a_body_was_dropped():
 
     engine.respond(0, OK, b"late", STAMP)
     assert engine.data_to_send().endswith(b"late")
+
+
+# ── bodies that are written past the engine ───────────────────────────────────────────────
+
+
+def test_bytes_that_were_written_past_the_engine_count():
+    engine = engine_with(GET)
+    engine.start(0, with_length(10), STAMP)
+    engine.data_to_send()
+
+    assert engine.count_sent(0, 9)
+    assert engine.count_sent(0, -3)
+    engine.send(0, b"1234")
+    engine.end(0)
+    assert engine.data_to_send() == b"1234"
+    assert engine.reading is Reading.IDLE
+
+
+def test_too_many_or_too_few_bytes_past_the_engine_are_noticed():
+    engine = engine_with(GET)
+    engine.start(0, with_length(10), STAMP)
+    with pytest.raises(LengthError):
+        engine.count_sent(0, 11)
+    assert engine.count_sent(0, 9)
+    with pytest.raises(LengthError):
+        engine.end(0)
+
+
+@pytest.mark.parametrize(
+    ("request_", "head"),
+    [
+        (GET, OK),
+        (line(b"1.0"), OK),
+        (GET.replace(b"GET", b"HEAD"), with_length(10)),
+        (GET, with_length(10, 304)),
+    ],
+)
+def test_nothing_goes_past_the_engine_without_a_length_or_a_body(request_, head):
+    engine = engine_with(request_)
+    engine.start(0, head, STAMP)
+
+    assert not engine.count_sent(0, 0)
+
+
+def test_nothing_goes_past_an_engine_that_closes():
+    engine = engine_with(GET)
+    engine.start(0, with_length(10), STAMP)
+    engine.abort(0)
+
+    assert not engine.count_sent(0, 0)

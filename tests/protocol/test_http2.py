@@ -550,3 +550,7 @@ def test_the_client_of_the_parser():
         if isinstance(event, zttp.Data):
             bodies[event.stream_id] = event.data
     assert bodies == {heads[0].stream_id: b"/one", heads[1].stream_id: b"/two"}
+
+
+def test_no_bytes_of_a_body_go_past_the_engine():
+    assert not Pair().engine.count_sent(1, 0)

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from tarry.app.errors import HttpError
 from tarry.app.failures import ErrorHandlers, as_http_error
+from tarry.app.file_sending import send_file
 from tarry.app.lanes import Lane, Lanes, lane_of
 from tarry.app.problems import problem_answer
 from tarry.app.request import Request
-from tarry.app.responses import Stream
+from tarry.app.responses import SendFile, Stream
 from tarry.app.results import Answer, amended, answer_for
 from tarry.app.streaming import send_stream
 from tarry.exchange import ClientGone, Exchange
@@ -37,31 +38,41 @@ class Answerer:
         except Exception as error:  # noqa: BLE001 — one place decides what it means
             self.failed(exchange, error)
 
-    def send(self, exchange: Exchange, answer: Answer | Stream) -> None:
-        """Send a whole answer, or begin to send a stream.
+    def send(
+        self, exchange: Exchange, answer: Answer | Stream | SendFile, told: HttpError | None = None
+    ) -> None:
+        """Send a whole answer, or begin to send a stream or file.
+
+        `told` is the error that the answer tells, if it tells one.
 
         Raises:
             LengthError: the author announced another length.
         """
         if isinstance(answer, Stream):
-            self._lanes.spawn(exchange, self.run(exchange, self._stream(exchange, answer)))
+            sending = send_stream(exchange, answer, self._lanes.in_thread)
+        elif isinstance(answer, SendFile):
+            sending = send_file(exchange, answer, self._lanes.in_thread)
         else:
             exchange.respond(*answer)
+            return
+        self._lanes.spawn(exchange, self.run(exchange, sending, told))
 
-    async def _stream(self, exchange: Exchange, stream: Stream) -> None:
-        await send_stream(exchange, stream, self._lanes.in_thread)
-
-    async def run(self, exchange: Exchange, coroutine: Coroutine[Any, Any, None]) -> None:
+    async def run(
+        self,
+        exchange: Exchange,
+        coroutine: Coroutine[Any, Any, None],
+        told: HttpError | None = None,
+    ) -> None:
         """Run what answers an exchange; however it ends, the exchange hears of it."""
         try:
             await coroutine
         except HANDLER_ERRORS as error:
-            self.failed(exchange, error)
+            self.failed(exchange, error, told)
         except BaseException as error:
             if not self.is_handlers_own(error):
                 exchange.abort()
                 raise
-            self.failed(exchange, error)
+            self.failed(exchange, error, told)
 
     def is_handlers_own(self, error: BaseException) -> bool:
         """Whether a cancellation came out of something awaited, and not from who stops the task."""
@@ -69,10 +80,19 @@ class Answerer:
         own = isinstance(error, asyncio.CancelledError)
         return own and task is not None and not task.cancelling()
 
-    def failed(self, exchange: Exchange, error: BaseException) -> None:
-        """Answer for an error: by the author's handler for it, or by a problem document."""
+    def failed(
+        self, exchange: Exchange, error: BaseException, telling: HttpError | None = None
+    ) -> None:
+        """Answer for an error: by the author's handler for it, or by a problem document.
+
+        `telling` is an error that was being told: no handler is asked about it again.
+        """
         if exchange.gone and isinstance(error, ClientGone):
             exchange.abort()
+            return
+        if telling is not None:
+            _log(exchange, error)
+            self._tell_plainly(exchange, telling)
             return
         told = as_http_error(error)
         unexpected = told.status == 500 and told is not error
@@ -112,11 +132,15 @@ class Answerer:
         try:
             if error is not None:
                 raise error
-            self.send(exchange, amended(result, told.status, told.headers))
+            self.send(exchange, amended(result, told.status, told.headers), told)
         except HANDLER_ERRORS as raised:
-            _log(exchange, raised)
-            if not exchange.started:
-                exchange.respond(*problem_answer(exchange, told))
+            self.failed(exchange, raised, told)
+
+    def _tell_plainly(self, exchange: Exchange, told: HttpError) -> None:
+        if exchange.started:
+            exchange.abort()
+        else:
+            exchange.respond(*problem_answer(exchange, told))
 
 
 async def _await_then(

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, overload
 
 from tarry.app.lanes import Lane, lane_of
 from tarry.app.params import SignatureError, describe_function
-from tarry.app.threaded import InThread
+from tarry.exchange import InThread
 
 logger: Final = logging.getLogger("tarry")
 

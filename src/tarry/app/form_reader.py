@@ -6,7 +6,8 @@ from typing import Final
 from tarry.app.errors import HttpError
 from tarry.app.forms import Form, FormLimits
 from tarry.app.spool import Spool
-from tarry.app.uploads import InThread, Upload
+from tarry.app.uploads import Upload
+from tarry.exchange import InThread
 from tarry.message.forms import FORM_TYPES, FormError, FormTooLarge, UrlencodedReader, form_type
 from tarry.message.multipart import Event, MultipartReader, PartHead, decode_text
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
-from tarry.app.uploads import InThread, Upload
+from tarry.app.uploads import Upload
+from tarry.exchange import InThread
 from tarry.message.forms import MAX_FIELDS
 
 

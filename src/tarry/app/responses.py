@@ -1,5 +1,6 @@
 """What a handler may return when a plain value does not say enough."""
 
+import os
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ import msgspec
 from tarry.message.cookies import SetCookie, delete_cookie
 from tarry.message.eventstream import check_event, encode_event
 from tarry.message.headers import Headers, HeaderSource
+from tarry.message.status import WITHOUT_BODY
 
 PING_S: Final = 15.0
 """WHATWG HTML section 9.2.7 advises a comment every 15 seconds or so; nginx gives up after 60."""
@@ -220,3 +222,59 @@ class Events:
         self.headers.setdefault("cache-control", "no-store")
         self.headers.setdefault("x-accel-buffering", "no")
         self.retry_ms = retry_ms
+
+
+class SendFile:
+    """A file as the answer; can be made once and returned any number of times.
+
+    The content type is that of the name unless one is given.  `download` has
+    the browser save the file, under its own name or the one given.  With
+    `max_age_s` (seconds) the client need not ask again meanwhile; `etag=False`
+    sends no entity tag, for files whose date and size do not tell versions
+    apart.  `headers` replace what would be sent under the same name.
+
+    What is missing, no regular file or not readable becomes a 404 when it is
+    sent.  `path` is not checked: a part of it that comes from a request can
+    lead anywhere.
+
+    Raises:
+        ValueError: a status that has no body, or is none; a negative `max_age_s`.
+        TypeError: `path` is no path.
+    """
+
+    __slots__ = ("content_type", "download", "etag", "headers", "max_age_s", "path", "status")
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        content_type: str | None = None,
+        download: bool | str = False,
+        status: int = 200,
+        headers: HeaderSource = (),
+        max_age_s: int | None = None,
+        etag: bool = True,
+    ) -> None:
+        if status in WITHOUT_BODY or not 200 <= status <= 599:
+            raise ValueError(f"a file cannot be sent with status {status}")
+        if max_age_s is not None and max_age_s < 0:
+            raise ValueError(f"max_age_s is {max_age_s}; it counts seconds from now on")
+        self.path = os.fsdecode(path)
+        self.content_type = content_type
+        self.download = download
+        self.status = status
+        self.headers = Headers(headers)
+        self.max_age_s = max_age_s
+        self.etag = etag
+
+    def amended(self, status: int, headers: Iterable[tuple[str, str]]) -> "SendFile":
+        """The same file with another status, unless that is 200, and further headers."""
+        return SendFile(
+            self.path,
+            content_type=self.content_type,
+            download=self.download,
+            status=self.status if status == 200 else status,
+            headers=[*self.headers.items(), *headers],
+            max_age_s=self.max_age_s,
+            etag=self.etag,
+        )

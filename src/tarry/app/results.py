@@ -6,13 +6,15 @@ not know is looked up once by its bases and remembered.
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from http import HTTPStatus
+from pathlib import Path
 from types import NoneType
 from typing import Any, Final
 
 import msgspec
 
 from tarry.app.addresses import ADDRESSES
-from tarry.app.responses import Events, Html, Response, Stream
+from tarry.app.fileobjects import stream_of
+from tarry.app.responses import Events, Html, Response, SendFile, Stream
 from tarry.app.server_sent_events import event_stream
 from tarry.message.cookies import SetCookie
 from tarry.message.headers import Headers
@@ -74,7 +76,7 @@ def _nothing(result: None) -> Answer:
     return NOTHING, b""
 
 
-def _response(response: Response) -> "Answer | Stream":
+def _response(response: Response) -> "Answer | Stream | SendFile":
     body = response.body
     fields = [
         *response.headers.to_fields(),
@@ -89,6 +91,9 @@ def _response(response: Response) -> "Answer | Stream":
     converted = answer_for(body)
     if isinstance(converted, Stream):
         return _amended_stream(converted, response)
+    if isinstance(converted, SendFile):
+        cookies = [("set-cookie", cookie.encode().decode("latin-1")) for cookie in response.cookies]
+        return converted.amended(response.status, [*response.headers.items(), *cookies])
     head, content = converted
     return ResponseHead(response.status, _merged(head.fields, fields)), content
 
@@ -108,7 +113,7 @@ def _merged(defaults: tuple[Field, ...], given: list[Field]) -> list[Field]:
     return [field for field in defaults if field[0] not in names] + given
 
 
-def _tuple(parts: tuple[Any, ...]) -> "Answer | Stream":
+def _tuple(parts: tuple[Any, ...]) -> "Answer | Stream | SendFile":
     return _response(_from_tuple(parts, 200))
 
 
@@ -143,7 +148,20 @@ def _generator(pieces: Generator[Any] | AsyncGenerator[Any]) -> Stream:
     return Stream(pieces)
 
 
-_BY_BASE: Final[dict[type, Callable[[Any], Answer | Stream]]] = {
+def _path(path: Path) -> SendFile:
+    return SendFile(path)
+
+
+def _send_file(file: SendFile) -> SendFile:
+    return file
+
+
+def _file_object(result: Any) -> Answer | Stream:
+    # A wrapper such as that of tempfile has its methods from what it wraps.
+    return stream_of(result) if callable(getattr(result, "read", None)) else _json(result)
+
+
+_BY_BASE: Final[dict[type, Callable[[Any], Answer | Stream | SendFile]]] = {
     str: _text,
     Html: _html,
     dict: _json,
@@ -156,16 +174,18 @@ _BY_BASE: Final[dict[type, Callable[[Any], Answer | Stream]]] = {
     Response: _response,
     Stream: _stream,
     Events: event_stream,
+    Path: _path,
+    SendFile: _send_file,
     Generator: _generator,
     AsyncGenerator: _generator,
 }
-"""One row for each kind of result; other types are JSON."""
+"""One row for each kind of result; of other types, what can be read is a file, the rest JSON."""
 
 CONVERTERS: Final = dict(_BY_BASE)
 """As above, with all types that have been met."""
 
 
-def converter_for(kind: type) -> Callable[[Any], Answer | Stream]:
+def converter_for(kind: type) -> Callable[[Any], Answer | Stream | SendFile]:
     """The function that answers with results of a type; the next look-up finds it at once."""
     for base in kind.__mro__:
         if base in _BY_BASE:
@@ -173,12 +193,22 @@ def converter_for(kind: type) -> Callable[[Any], Answer | Stream]:
             break
     else:
         generators = [base for base in (Generator, AsyncGenerator) if issubclass(kind, base)]
-        convert = _generator if generators else _json
+        convert = _generator if generators else _file_object if _may_be_file(kind) else _json
     CONVERTERS[kind] = convert
     return convert
 
 
-def answer_for(result: Any) -> Answer | Stream:
+_RECORDS: Final = ("__struct_fields__", "__dataclass_fields__", "__attrs_attrs__")
+"""What types have that msgspec encodes, whatever else they can do."""
+
+
+def _may_be_file(kind: type) -> bool:
+    if any(hasattr(kind, mark) for mark in _RECORDS):
+        return False
+    return callable(getattr(kind, "read", None)) or hasattr(kind, "__getattr__")
+
+
+def answer_for(result: Any) -> Answer | Stream | SendFile:
     """The answer with which a result is sent.
 
     Raises:
@@ -190,7 +220,7 @@ def answer_for(result: Any) -> Answer | Stream:
     return convert(result)
 
 
-def amended(result: Any, status: int, headers: Iterable[Field]) -> Answer | Stream:
+def amended(result: Any, status: int, headers: Iterable[Field]) -> Answer | Stream | SendFile:
     """The answer for what an error handler returned, under the status of the error.
 
     Another status is taken from a tuple that names it, or from a `Response`
@@ -208,7 +238,7 @@ def amended(result: Any, status: int, headers: Iterable[Field]) -> Answer | Stre
         response.status = status if result.status == 200 else result.status
     else:
         response = Response(result, status)
-        if isinstance(result, Stream) and result.status != 200:
+        if isinstance(result, Stream | SendFile) and result.status != 200:
             response.status = result.status
     for name, value in headers:
         response.headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from tarry.app.responses import Events, ServerEvent, Stream
-from tarry.app.threaded import InThread, iterate
+from tarry.app.threaded import iterate
+from tarry.exchange import InThread
 from tarry.message.eventstream import encode_event
 from tarry.timing import Handle
 

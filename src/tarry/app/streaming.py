@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from tarry.app.responses import Stream
 from tarry.app.results import ResultError
 from tarry.app.server_sent_events import EventPieces
-from tarry.app.threaded import InThread, ThreadedIterator, iterate
-from tarry.exchange import ClientGone, Exchange
+from tarry.app.threaded import ThreadedIterator, iterate
+from tarry.exchange import ClientGone, Exchange, InThread
 from tarry.message.heads import ResponseHead
 
 

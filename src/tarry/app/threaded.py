@@ -1,12 +1,11 @@
 """One way to read iterables of both kinds: plain ones in threads, since they may block."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, Final, Generic, TypeVar
 
-_END: Final = object()
+from tarry.exchange import InThread
 
-InThread = Callable[..., Awaitable[Any]]
-"""Calls a function with arguments in a thread and returns its result."""
+_END: Final = object()
 
 Item = TypeVar("Item")
 

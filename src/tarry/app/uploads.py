@@ -3,16 +3,13 @@
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from tarry.app.spool import Spool
+from tarry.exchange import InThread
 from tarry.message.headers import Headers
 from tarry.message.multipart import PartHead
-
-InThread = Callable[..., Awaitable[Any]]
-"""Calls a function with its arguments in a thread and waits for the result."""
 
 MAX_FILENAME_BYTES: Final = 255
 """Longest name that file systems take (NAME_MAX of Linux)."""

@@ -99,6 +99,16 @@ class Engine(Protocol):
             LengthError: more than the head announced.
         """
 
+    def count_sent(self, stream_id: int, size: int) -> bool:
+        """Count bytes of the body that go to the socket past the engine; false if none may.
+
+        Only a body of announced length that is sent without framing can.  What
+        was counted but not written is taken back by a negative size.
+
+        Raises:
+            LengthError: more than the head announced.
+        """
+
     def end(self, stream_id: int) -> None:
         """End the body.
 

@@ -383,12 +383,24 @@ class HTTP1Engine:
             self._out += b"%x\r\n%b\r\n" % (len(data), data)
             return
         if self._left is not None:
-            if len(data) > self._left:
-                raise LengthError(
-                    f"the body is {len(data) - self._left} bytes longer than announced"
-                )
-            self._left -= len(data)
+            self._count(len(data), self._left)
         self._out += data
+
+    def _count(self, size: int, left: int) -> None:
+        if size > left:
+            raise LengthError(f"the body is {size - left} bytes longer than announced")
+        self._left = left - size
+
+    def count_sent(self, stream_id: int, size: int) -> bool:
+        """Count bytes of the body that go to the socket past the engine; false if none may.
+
+        Raises:
+            LengthError: more than the head announced.
+        """
+        if self._left is None or self.closing:
+            return False
+        self._count(size, self._left)
+        return True
 
     def end(self, stream_id: int) -> None:
         """End the body.

@@ -316,6 +316,10 @@ class HTTP2Engine:
         self.out_bytes += len(data)
         self._sent(stream_id)
 
+    def count_sent(self, stream_id: int, size: int) -> bool:
+        """False: all bytes of a body are in frames."""
+        return False
+
     def end(self, stream_id: int) -> None:
         """End the body.
 

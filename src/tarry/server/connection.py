@@ -5,6 +5,7 @@ corked: answers given meanwhile leave together in one write at the end.
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -34,7 +35,7 @@ class Connection(asyncio.Protocol, Timed):
     __slots__ = (
         "_client", "_diverted", "_eof", "_linger_left", "_reading_paused", "_refused",
         "_room_waiters", "_transport", "_unsent_bytes", "_writing_paused", "corked", "engine",
-        "lost", "open", "service",
+        "lost", "open", "service", "unsent_file_bytes",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -47,7 +48,7 @@ class Connection(asyncio.Protocol, Timed):
         self.corked = self.lost = self._refused = self._eof = False
         self._reading_paused = self._writing_paused = self._diverted = False
         self._linger_left: int | None = None
-        self._unsent_bytes = 0
+        self._unsent_bytes = self.unsent_file_bytes = 0
         self._room_waiters: list[asyncio.Future[None]] | None = None
         self._client: str | None = None
 
@@ -144,7 +145,7 @@ class Connection(asyncio.Protocol, Timed):
         for exchange in exchanges.values():
             exchange.lose()
             self.service.log_lost(exchange)
-        self._wake_room_waiters()
+        self.wake_room_waiters()
 
     def pause_writing(self) -> None:
         """The client is slower than its answers: handlers wait."""
@@ -154,7 +155,7 @@ class Connection(asyncio.Protocol, Timed):
     def resume_writing(self) -> None:
         """There is room again."""
         self._writing_paused = False
-        self._wake_room_waiters()
+        self.wake_room_waiters()
         if self._linger_left is not None:
             self._set_deadline(self.service.settings.linger_timeout_s)
             return
@@ -168,7 +169,8 @@ class Connection(asyncio.Protocol, Timed):
         self._set_deadline(self.service.settings.send_timeout_s)
 
     def _count_unsent(self) -> int:
-        return self._transport.get_write_buffer_size() + self.engine.stalled_bytes
+        buffered_bytes = self._transport.get_write_buffer_size() + self.unsent_file_bytes
+        return buffered_bytes + self.engine.stalled_bytes
 
     # ---- events ----------------------------------------------------------------------
 
@@ -211,10 +213,10 @@ class Connection(asyncio.Protocol, Timed):
         if exchange is not None:
             exchange.lose()
             self.service.log_lost(exchange)
-            self._wake_room_waiters()
+            self.wake_room_waiters()
 
     def _take_writable(self, event: StreamWritable) -> None:
-        self._wake_room_waiters()
+        self.wake_room_waiters()
 
     def _take_switch(self, event: SwitchToHTTP2) -> None:
         self.engine = HTTP2Engine(self.service.limits)
@@ -278,11 +280,41 @@ class Connection(asyncio.Protocol, Timed):
         self._room_waiters.append(waiter)
         return waiter
 
-    def _wake_room_waiters(self) -> None:
+    def wake_room_waiters(self) -> None:
+        """Have all who wait look whether there is room now."""
         waiters, self._room_waiters = self._room_waiters, None
         for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
+
+    def dup_socket(self) -> int | None:
+        """A second descriptor of the socket, the caller's to close.
+
+        `None` where no plain bytes can be written to one: under TLS, without a socket, or
+        without a free descriptor.
+        """
+        transport = self._transport
+        plain = transport.get_extra_info("socket")
+        if plain is None or transport.get_extra_info("sslcontext") is not None:
+            return None
+        if self.lost or transport.is_closing():  # its number may belong to another by now
+            return None
+        try:
+            return os.dup(plain.fileno())
+        except OSError:
+            return None
+
+    async def emptied(self, stream: Stream) -> None:
+        """Wait until all that was written has been handed to the kernel.
+
+        Raises:
+            ClientGone: the client left instead.
+        """
+        self._transport.set_write_buffer_limits(0)
+        try:
+            await stream.drained()
+        finally:
+            self._transport.set_write_buffer_limits()
 
     def _pause_reading(self) -> None:
         if not self._reading_paused:

@@ -1,7 +1,9 @@
 """The exchange of one request on a connection: answers go to its engine."""
 
-from tarry.exchange import ClientGone, Exchange
+from tarry.descriptors import Descriptor
+from tarry.exchange import ClientGone, Exchange, InThread
 from tarry.message.heads import ResponseHead
+from tarry.server.sendfile import send_by_kernel
 from tarry.server.service import CLIENT_LEFT
 
 
@@ -76,6 +78,21 @@ class Stream(Exchange):
             connection.engine.send(self.head.stream_id, data)
             self.sent_bytes += len(data)
             connection.flush()
+
+    async def send_file(
+        self, file: Descriptor, offset: int, count: int, in_thread: InThread
+    ) -> None:
+        """Send `count` bytes of an open file from `offset` on, at the pace of the client.
+
+        The kernel copies them to the socket where it can.
+
+        Raises:
+            ClientGone: nobody reads any more.
+            LengthError: the file ends before that, or the head announced less.
+            OSError: the file cannot be read.
+        """
+        sent = await send_by_kernel(self, file, offset, count, in_thread)
+        await super().send_file(file, offset + sent, count - sent, in_thread)
 
     async def drained(self) -> None:
         """Wait until the client has taken enough of the answer.
