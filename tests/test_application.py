@@ -168,14 +168,14 @@ def test_a_binder_for_an_authors_type(start):
     app = App()
 
     @app.binder(Tenant)
-    def tenant_of(exchange, context: BinderContext):
-        return Tenant(exchange.head.query.decode())
+    def tenant_of(request: Request, context: BinderContext):
+        return Tenant(f"{request.query_string} as {context.argument.name}")
 
     async def show(tenant: Tenant):
         return tenant.name
 
     app.add_route("/", show)
-    assert reply_to(start(app), get("/?acme")).body == b"acme"
+    assert reply_to(start(app), get("/?acme")).body == b"acme as tenant"
     with pytest.raises(ValueError, match="already"):
         app.binder(Tenant)(tenant_of)
 

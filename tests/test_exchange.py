@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tarry.exchange import BODY_HIGH_WATER_BYTES, ClientGone
+from tarry.exchange import BODY_HIGH_WATER_BYTES, BodyTooLarge, ClientGone
 from tests.exchanges import Recorded, turns
 
 
@@ -114,7 +114,7 @@ def test_the_whole_body_comes_once(fed_before):
         whole = []
         for step in steps[:fed_before]:
             step()
-        exchange.body.on_complete(whole.append)
+        exchange.body.on_complete(whole.append, pytest.fail)
         for step in steps[fed_before:]:
             assert whole == []
             step()
@@ -126,11 +126,87 @@ def test_the_whole_body_comes_once(fed_before):
     with_body(test)
 
 
+def limited(max_bytes, announced=None):
+    headers = [] if announced is None else [("content-length", str(announced))]
+    exchange = Recorded("POST", "/", headers, body=True, expects=True)
+    exchange.body.max_bytes = max_bytes
+    return exchange
+
+
+async def read_all(body):
+    pieces = []
+    while piece := await body.read():
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(10, True), (11, False)])
+@pytest.mark.parametrize("pieces", [1, 2, 11])
+@pytest.mark.parametrize("wanted_after", [0, 1, 99])
+@pytest.mark.parametrize("way", ["whole", "pieces"])
+def test_a_body_at_the_limit_and_one_beyond(size, fits, pieces, wanted_after, way):
+    async def run():
+        body = limited(10).body
+        whole, refused = [], []
+        data = b"x" * size
+        step = -(-size // pieces)
+        cut = [data[at : at + step] for at in range(0, size, step)]
+        steps = [*(lambda piece=piece: body.feed(piece) for piece in cut[:-1])]
+        steps.append(lambda: body.finish([], cut[-1]))
+        reading = None
+        for number, take in enumerate([*steps, lambda: None]):
+            if number == min(wanted_after, len(steps)):
+                if way == "whole":
+                    body.on_complete(whole.append, refused.append)
+                else:
+                    reading = asyncio.create_task(read_all(body))
+                    await turns()
+            take()
+        if reading is not None:
+            try:
+                whole.append(await reading)
+            except BodyTooLarge as error:
+                refused.append(error)
+        assert whole == ([data] if fits else [])
+        assert [error.max_bytes for error in refused] == ([] if fits else [10])
+        assert body.buffered_bytes == 0
+
+    asyncio.run(run())
+
+
+def test_a_body_that_is_announced_too_large_is_refused_before_the_client_is_asked_for_it():
+    async def run():
+        exchange = limited(10, announced=11)
+        refused = []
+        exchange.body.on_complete(pytest.fail, refused.append)
+        assert len(refused) == 1
+        assert exchange.asked_for_body == 0
+
+        exchange = limited(10, announced=11)
+        with pytest.raises(BodyTooLarge, match="10 bytes"):
+            await exchange.body.read()
+        assert exchange.asked_for_body == 0
+
+    asyncio.run(run())
+
+
+def test_a_second_reader_is_told_of_the_first():
+    async def test(exchange):
+        first = asyncio.create_task(exchange.body.read())
+        await turns()
+        with pytest.raises(RuntimeError, match="two readers"):
+            await exchange.body.read()
+        exchange.body.feed(b"one")
+        assert await first == b"one"
+
+    with_body(test)
+
+
 def test_the_whole_body_never_comes_when_the_client_leaves():
     async def test(exchange):
         whole = []
         exchange.body.feed(b"one")
-        exchange.body.on_complete(whole.append)
+        exchange.body.on_complete(whole.append, pytest.fail)
         exchange.leave()
         exchange.body.finish([])
 
@@ -164,7 +240,7 @@ def test_a_reader_that_is_behind_holds_the_client_back_until_it_reads():
 def test_who_wants_the_whole_body_holds_nobody_back():
     async def test(exchange):
         exchange.body.feed(bytes(BODY_HIGH_WATER_BYTES))
-        exchange.body.on_complete(lambda body: None)
+        exchange.body.on_complete(lambda body: None, pytest.fail)
 
         assert not exchange.body.full
 
@@ -175,7 +251,7 @@ def test_asking_for_the_whole_body_lets_a_client_go_on_that_was_held_back():
     async def test(exchange):
         exchange.body.feed(bytes(BODY_HIGH_WATER_BYTES))
         assert exchange.body.full
-        exchange.body.on_complete(lambda body: None)
+        exchange.body.on_complete(lambda body: None, pytest.fail)
 
         assert exchange.resumed == 1
 

@@ -8,14 +8,34 @@ How it is built, in three sentences:
    but no sockets.  They meet only in `exchange.py`.
 """
 
-from tarry.app.binders import BinderContext
+from tarry.app.answered import Answered
+from tarry.app.binders import BinderContext, Groups
+from tarry.app.conditions import all_of, any_of
+from tarry.app.controllers import controller, delete, get, patch, post, put, route
 from tarry.app.dispatch import RouteError
 from tarry.app.errors import BadParameters, HttpError
-from tarry.app.params import Body, Cookie, Cookies, Header, Path, Query
+from tarry.app.events import Event
+from tarry.app.filters import Filter
+from tarry.app.forms import FormData, FormLimits
+from tarry.app.params import Body, Cookie, Cookies, File, Form, Header, Path, Query
+from tarry.app.path_values import BuildError
+from tarry.app.request import CurrentRequest as _CurrentRequest
 from tarry.app.request import Request
-from tarry.app.responses import Html, Redirect, Response, Stream
+from tarry.app.responses import (
+    Events,
+    Html,
+    Redirect,
+    Response,
+    SendFile,
+    ServerEvent,
+    Stream,
+)
+from tarry.app.route_options import RegistrationError
+from tarry.app.scanning import ScanError
+from tarry.app.uploads import Upload
 from tarry.application import App
-from tarry.exchange import ClientGone
+from tarry.exchange import BodyTooLarge, ClientGone
+from tarry.features.compression import Compression
 from tarry.message.cookies import SetCookie
 from tarry.message.headers import Headers
 from tarry.server.listeners import ListenError
@@ -24,8 +44,13 @@ from tarry.version import VERSION as _VERSION
 
 __version__ = _VERSION
 
+request = _CurrentRequest()
+
 __all__ = [
-    "App", "BadParameters", "BinderContext", "Body", "ClientGone", "Cookie", "Cookies", "Header",
-    "Headers", "Html", "HttpError", "Limits", "ListenError", "Path", "Query", "Redirect",
-    "Request", "Response", "RouteError", "SetCookie", "Stream",
+    "Answered", "App", "BadParameters", "BinderContext", "Body", "BodyTooLarge", "BuildError",
+    "ClientGone", "Compression", "Cookie", "Cookies", "Event", "Events", "File", "Filter", "Form",
+    "FormData", "FormLimits", "Groups", "Header", "Headers", "Html", "HttpError", "Limits", "ListenError",
+    "Path", "Query", "Redirect", "RegistrationError", "Request", "Response", "RouteError",
+    "ScanError", "SendFile", "ServerEvent", "SetCookie", "Stream", "Upload", "all_of", "any_of",
+    "controller", "delete", "get", "patch", "post", "put", "request", "route",
 ]  # fmt: skip

@@ -1,13 +1,18 @@
 """`App`: what authors hold.  It puts the parts together and names them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+from urllib.parse import urlencode
 
-from tarry.app.binders import Binder
+from tarry.app.dependencies import Provider
 from tarry.app.describe import RouteRow, route_table, site_map
 from tarry.app.dispatch import DEFAULT_MAX_QUEUED, DEFAULT_MAX_THREADS, Dispatcher
 from tarry.app.failures import ErrorKey
-from tarry.exchange import Exchange
+from tarry.app.filters import Filter
+from tarry.app.matching import path_matcher, regexp_matcher
+from tarry.app.registration import Registrar
+from tarry.app.route_options import Registration, RegistrationError, RouteOptions
+from tarry.exchange import DEFAULT_MAX_BODY_BYTES, Exchange
 from tarry.server.console_log import log_to_terminal
 from tarry.server.settings import ServerSettings
 from tarry.server.worker import ServerHandle, run, serve
@@ -19,11 +24,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 ErrorFunction = TypeVar("ErrorFunction", bound=Callable[..., Any])
 
 
-class App:
+class App(Registrar):
     """An application: routes and what belongs to them; it can serve itself.
 
     `max_threads` handlers written as `def` run at once, and `max_queued` more
-    requests may wait for a thread; beyond that the answer is 503.
+    requests may wait for a thread; beyond that the answer is 503.  Bodies of
+    requests may have `max_body_bytes`, unless a route says otherwise; beyond
+    that it is 413.  With `debug` an unexpected error shows its traceback, to
+    clients on this machine only.
     """
 
     def __init__(
@@ -31,68 +39,58 @@ class App:
         *,
         max_threads: int = DEFAULT_MAX_THREADS,
         max_queued: int = DEFAULT_MAX_QUEUED,
+        max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+        debug: bool = False,
     ) -> None:
-        self._dispatcher = Dispatcher(max_threads, max_queued)
+        self._dispatcher = Dispatcher(
+            max_threads, max_queued, max_body_bytes, debug=debug, source=self
+        )
         self.handle: Callable[[Exchange], None] = self._dispatcher.handle
         self.startup = self._dispatcher.startup
         self.shutdown = self._dispatcher.shutdown
 
     # ---- routes ------------------------------------------------------------------------
 
-    def route(
-        self, path: str, *, methods: Iterable[str] = ("GET",), inline: bool = False
-    ) -> Callable[[Function], Function]:
-        """Register the decorated function for a path and some methods.
+    def _add(
+        self,
+        path: str | None,
+        regexp: str | None,
+        function: Callable[..., Any],
+        options: RouteOptions,
+        origin: str,
+    ) -> None:
+        self._dispatcher.add(Registration(path, regexp, function, options, origin))
 
-        An `async def` runs on the loop, a `def` in a thread; `inline=True`
-        runs a `def` on the loop itself, for small functions that never block.
+    def remove_route(self, which: str | Callable[..., Any]) -> None:
+        """Take routes away: by name, by their path as it was written, or by function.
+
+        Requests under way are answered still.  Call it on the loop once the
+        application is being served.
 
         Raises:
-            RouteError: naming function, file and line, and what is wrong.
+            LookupError: there is no such route.
         """
+        self._dispatcher.remove(which)
 
-        def register(function: Function) -> Function:
-            self.add_route(path, function, methods=methods, inline=inline)
-            return function
+    def url_for(
+        self, name: str, /, query: Mapping[str, Any] | None = None, **values: object
+    ) -> str:
+        """The path of a named route, percent-encoded, with a query if there is one.
 
-        return register
+        Raises:
+            LookupError: there is no route of this name.
+            BuildError: a value is missing, superfluous, or could not arrive as it is.
+        """
+        path = self._dispatcher.url_for(name, values)
+        return f"{path}?{urlencode(query, doseq=True)}" if query else path
 
-    def get(self, path: str, *, inline: bool = False) -> Callable[[Function], Function]:
-        """As `route`, for GET; HEAD comes with it."""
-        return self.route(path, methods=("GET",), inline=inline)
-
-    def post(self, path: str, *, inline: bool = False) -> Callable[[Function], Function]:
-        """As `route`, for POST."""
-        return self.route(path, methods=("POST",), inline=inline)
-
-    def put(self, path: str, *, inline: bool = False) -> Callable[[Function], Function]:
-        """As `route`, for PUT."""
-        return self.route(path, methods=("PUT",), inline=inline)
-
-    def patch(self, path: str, *, inline: bool = False) -> Callable[[Function], Function]:
-        """As `route`, for PATCH."""
-        return self.route(path, methods=("PATCH",), inline=inline)
-
-    def delete(self, path: str, *, inline: bool = False) -> Callable[[Function], Function]:
-        """As `route`, for DELETE."""
-        return self.route(path, methods=("DELETE",), inline=inline)
-
-    def add_route(
-        self,
-        path: str,
-        function: Callable[..., Any],
-        *,
-        methods: Iterable[str] = ("GET",),
-        inline: bool = False,
-    ) -> None:
-        """Register a function without decorating it; see `route`."""
-        self._dispatcher.add_route(path, methods, function, inline=inline)
-
-    def binder(self, kind: Any) -> Callable[[Function], Function]:
+    def binder(self, kind: Any, *, inline: bool = False) -> Callable[[Function], Function]:
         """Register the decorated function as what makes arguments of a type.
 
-        It is called with the exchange and a `BinderContext`; an `async def` is
-        awaited.  Register it before the routes that use the type.
+        It takes arguments as a handler does, others that are made so included,
+        and runs in a lane as a handler does.  A generator is continued when
+        the handler has returned, to clean up.  Its value is made once for each
+        request.  Register it before the routes that use the type.
 
         Raises:
             ValueError: the type has a binder already.
@@ -101,11 +99,74 @@ class App:
         def register(function: Function) -> Function:
             if kind in self._dispatcher.binders:
                 raise ValueError(f"there is a binder for {kind!r} already")
-            binder: Binder = function
-            self._dispatcher.binders[kind] = binder
+            self._dispatcher.binders[kind] = Provider(function, inline=inline)
             return function
 
         return register
+
+    # ---- filters, errors, events ---------------------------------------------------------
+
+    @overload
+    def filter(self, path: Function, /) -> Function: ...
+    @overload
+    def filter(
+        self, path: str | None = None, /, *, regexp: str | None = None, inline: bool = False
+    ) -> Callable[[Function], Function]: ...
+    def filter(
+        self, path: Any = None, /, *, regexp: str | None = None, inline: bool = False
+    ) -> Any:
+        """Register the decorated function as a filter; see `tarry.app.filters` for its forms.
+
+        It runs around everything, or around what the `path` pattern or the
+        beginning that `regexp` describes matches: routes, errors such as 404,
+        and handshakes.  Filters run in order of registration, those of groups
+        and routes after those of the application.
+
+        Raises:
+            RegistrationError: a path and a regexp, or one that is malformed.
+            TypeError: a function that is no filter.
+            RuntimeError: the application is being served already.
+        """
+        if callable(path):
+            return self.filter()(path)
+        if path is not None and regexp is not None:
+            raise RegistrationError("a filter has a path or a regexp, not both")
+        matches = None
+        if path is not None:
+            matches = path_matcher(path)
+        elif regexp is not None:
+            matches = regexp_matcher(regexp)
+
+        def register(function: Function) -> Function:
+            self._add_filter(Filter(function, inline=inline, matches=matches))
+            return function
+
+        return register
+
+    def _add_filter(self, step: Filter) -> None:
+        self._dispatcher.add_filter(step)
+        self.handle = self._dispatcher.handle
+
+    def on(self, name: str, function: Any = None, *, inline: bool = False) -> Any:
+        """Call a function at an event; also a decorator.
+
+        `"start"` and `"stop"` of serving (those of stop in reverse order),
+        `"request"`, `"response"`, `"error"` (what a handler raised) and
+        `"gone"` (the client left).  Functions take what they need by name:
+        `event`, `app`, `request`, `response`, `error`.
+
+        Raises:
+            ValueError: there is no such event.
+            TypeError: no function, or one that needs what the event does not have.
+        """
+        if name in self._dispatcher.TOLD_BY_FILTER:
+            self._dispatcher.tell_requests()
+            self.handle = self._dispatcher.handle
+        return self._dispatcher.events.on(name, function, inline=inline)
+
+    def off(self, name: str, function: Callable[..., Any] | None = None) -> None:
+        """No longer call a function at an event, or none at all."""
+        self._dispatcher.events.off(name, function)
 
     @overload
     def error(self, key: ErrorKey) -> Callable[[ErrorFunction], ErrorFunction]: ...
@@ -115,8 +176,8 @@ class App:
         """Register a function that answers for errors.
 
         `@app.error(404)`, `@app.error("4xx")`, `@app.error(MyError)`, or bare
-        for all.  It may take `error`, `request` and `status` by these names;
-        the status stays unless it returns another.
+        for all.  It may take `error`, `status`, `detail` and `request` by these
+        names; the status stays unless it returns another.
 
         Raises:
             ValueError: no such error, or one that has a handler already.

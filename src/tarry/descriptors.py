@@ -57,6 +57,10 @@ class Descriptor:
         if closes:
             self._close()
 
+    def __del__(self) -> None:
+        # Where an answer was dropped on its way, by a filter say.
+        self._close()
+
     def _enter(self) -> None:
         with self._lock:
             if self._closed:

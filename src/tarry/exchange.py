@@ -24,9 +24,20 @@ FILE_READ_BYTES: Final = 256 * 1024
 InThread = Callable[..., Awaitable[Any]]
 """Calls a function with arguments in a thread and returns its result."""
 
+DEFAULT_MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of a body, without its transfer coding, that are read unless somebody asks for more."""
+
 
 class ClientGone(Exception):
     """The client left: no more body comes, and nobody reads an answer."""
+
+
+class BodyTooLarge(Exception):
+    """The body has more than the `max_bytes` that are read; answer 413."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"the body is larger than {max_bytes} bytes")
+        self.max_bytes = max_bytes
 
 
 class Application(Protocol):
@@ -47,11 +58,14 @@ class RequestBody:
 
     Read it in one of two ways: `on_complete` for the whole body without a
     task, or `read` for the next piece from a coroutine.  `ended` says that
-    all of it has come, and `trailers` are then known.
+    all of it has come, and `trailers` are then known; `whole` is what
+    `on_complete` gave away.  Set `max_bytes` before reading; a larger body is
+    refused as soon as its length is known.
     """
 
-    __slots__ = ("_callback", "_error", "_exchange", "_pieces", "_wanted", "_waiter",
-                 "buffered_bytes", "ended", "trailers")  # fmt: skip
+    __slots__ = ("_callback", "_error", "_exchange", "_pieces", "_received_bytes", "_refused",
+                 "_waiter", "_wanted", "buffered_bytes", "ended", "max_bytes", "trailers",
+                 "whole")  # fmt: skip
 
     def __init__(self, exchange: "Exchange") -> None:
         # Forgotten at the end of the body: a cycle would be left to the garbage collector.
@@ -61,43 +75,78 @@ class RequestBody:
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._callback: Callable[[bytes], None] | None = None
-        self.buffered_bytes = 0
+        self._refused: Callable[[BodyTooLarge], None] | None = None
+        self._received_bytes = self.buffered_bytes = 0
+        self.max_bytes = DEFAULT_MAX_BODY_BYTES
         self.trailers: list[Field] | None = None
+        self.whole: bytes | None = None
 
     @property
     def full(self) -> bool:
         """Whether the reader is so far behind that the client should wait."""
         return self._callback is None and self.buffered_bytes >= BODY_HIGH_WATER_BYTES
 
-    def on_complete(self, callback: Callable[[bytes], None]) -> None:
-        """Have `callback` called once with the whole body; never if the client leaves."""
+    def on_complete(
+        self, callback: Callable[[bytes], None], refused: Callable[[BodyTooLarge], None]
+    ) -> None:
+        """Have `callback` called with the whole body, or `refused` if it is too large.
+
+        Neither is called if the client leaves.
+        """
+        self._callback, self._refused = callback, refused
         self._want()
-        if self.ended:
-            callback(self._take())
+        if self._error is not None:  # refused at once, or the client has left
             return
-        self._callback = callback
-        if self.buffered_bytes >= BODY_HIGH_WATER_BYTES and self._exchange is not None:
+        if self.ended:
+            self._callback = self._refused = None
+            self.whole = self._take()
+            callback(self.whole)
+        elif self.buffered_bytes >= BODY_HIGH_WATER_BYTES and self._exchange is not None:
             self._exchange.resume_body()
 
     async def read(self) -> bytes:
         """The next piece of the body, `b""` at its end.
 
         Raises:
+            BodyTooLarge: there is more than `max_bytes`.
             ClientGone: the client left before the end.
+            RuntimeError: somebody else waits for the next piece already.
         """
+        if self._waiter is not None:
+            raise RuntimeError("two readers wait for one body; let one of them read it")
         self._want()
         while not self._pieces and not self.ended:
             if self._error is not None:
                 raise self._error
             self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        if type(self._error) is BodyTooLarge:
+            raise self._error
         return self._take()
 
+    async def read_all(self) -> bytes:
+        """What is left of the body, in one piece; raises what `read` does."""
+        pieces = []
+        while piece := await self.read():
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
     def _want(self) -> None:
-        if not self._wanted:
-            self._wanted = True
-            if self._exchange is not None and self._exchange.head.expect_continue:
-                self._exchange.ask_for_body()
+        if self._wanted:
+            return
+        self._wanted = True
+        size = self._received_bytes
+        if self._exchange is not None:
+            # The engine has checked that it is a number.
+            announced = self._exchange.head.headers.get(b"content-length")
+            size = max(size, int(announced or 0))
+        if size > self.max_bytes:
+            self.fail(BodyTooLarge(self.max_bytes))
+        elif self._exchange is not None and self._exchange.head.expect_continue:
+            self._exchange.ask_for_body()
 
     def _take(self) -> bytes:
         pieces, self._pieces = self._pieces, []
@@ -108,36 +157,51 @@ class RequestBody:
 
     def feed(self, data: bytes) -> None:
         """Called by the server with the next piece."""
-        self._pieces.append(data)
-        self.buffered_bytes += len(data)
-        self._wake()
+        self._received_bytes += len(data)
+        if self._received_bytes > self.max_bytes and self._wanted:
+            self.fail(BodyTooLarge(self.max_bytes))
+        elif self._error is None:
+            self._pieces.append(data)
+            self.buffered_bytes += len(data)
+            self._wake()
 
     def finish(self, trailers: list[Field], data: bytes = b"") -> None:
         """Called by the server at the end of the body, with its last piece."""
-        self.ended = True
-        self._exchange = None
         self.trailers = trailers
-        callback, self._callback = self._callback, None
-        if callback is not None and not self._pieces:
+        callback = self._callback
+        if callback is not None and not self._pieces and len(data) <= self.max_bytes:
+            # All at once, as most bodies come.
+            self.ended = True
+            self._exchange = self._callback = self._refused = None
+            self.whole = data
             callback(data)
             return
         if data:
-            self._pieces.append(data)
+            self.feed(data)
+        self.ended = True
+        self._exchange = None
+        callback, self._callback, self._refused = self._callback, None, None
         if callback is not None:
-            callback(self._take())
+            self.whole = self._take()
+            callback(self.whole)
         self._wake()
 
     def fail(self, error: Exception) -> None:
         """Called by the server when the rest will not come."""
-        if not self.ended:
+        if not self.ended or type(error) is BodyTooLarge:
             self._error = error
+        refused, self._refused = self._refused, None
         self._exchange = self._callback = None
+        if type(error) is BodyTooLarge:
+            self._pieces.clear()
+            self.buffered_bytes = 0
+            if refused is not None:
+                refused(error)
         self._wake()
 
     def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class Exchange(ABC):
@@ -147,20 +211,22 @@ class Exchange(ABC):
     of the answer went out, `answered` that all of it did, `gone` that the
     client left.  Where the server logs, `arrived_s` is the monotonic time of
     the head, and `status` and `sent_bytes` are those of the answer, once it
-    started.  `context` belongs to the application.
+    started.  `context` and `task` belong to the application.
     """
 
     __slots__ = ("_on_gone", "answered", "arrived_s", "body", "carrier", "context", "gone",
-                 "head", "sent_bytes", "started", "status")  # fmt: skip
+                 "head", "sent_bytes", "started", "status", "task")  # fmt: skip
 
     arrived_s: float
-    context: object
+    context: Any
     sent_bytes: int
     status: int
+    task: object
 
     def __init__(self, carrier: Any, head: RequestHead) -> None:
         self.carrier = carrier
         self.head = head
+        self.context = None
         self.body = None if head.end_stream else RequestBody(self)
         self.started = self.answered = self.gone = False
         self._on_gone: list[Callable[[], None]] | None = None

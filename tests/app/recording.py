@@ -36,4 +36,4 @@ class Serving(Registrar):
         self.dispatcher = Dispatcher()
 
     def _add(self, path, regexp, function, options, origin):
-        self.dispatcher.add_route(path, options.methods, function, inline=options.inline)
+        self.dispatcher.add(Registration(path, regexp, function, options, origin))

@@ -7,6 +7,7 @@ import contextlib
 import json
 
 from tarry.app.dispatch import Dispatcher
+from tarry.app.route_options import Registration, RouteOptions
 from tests.exchanges import Recorded
 
 WAIT_S = 10.0
@@ -62,8 +63,16 @@ def once(dispatcher, *arguments, **named):
     return asyncio.run(run())
 
 
+def add_route(dispatcher, path, methods, function, **options):
+    """Add a route as an application does."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return dispatcher.add(
+        Registration(path, None, function, RouteOptions(methods=tuple(methods), **options), name)
+    )
+
+
 def serving(function, path="/", *, methods=("GET",), inline=False, **settings):
     """A dispatcher with one route."""
     dispatcher = Dispatcher(**settings)
-    dispatcher.add_route(path, methods, function, inline=inline)
+    add_route(dispatcher, path, methods, function, inline=inline)
     return dispatcher

@@ -7,11 +7,12 @@ import threading
 
 import pytest
 
+from tarry.app.dependencies import Provider
 from tarry.app.dispatch import Dispatcher, RouteError
 from tarry.app.errors import HttpError
 from tarry.app.request import Request
 from tarry.app.responses import Html, Response, Stream
-from tests.app.serving import ask, once, serving, started
+from tests.app.serving import add_route, ask, once, serving, started
 
 
 def notes():
@@ -22,7 +23,7 @@ def notes():
         ("/notes", ["GET", "POST"], lambda: "notes"),
         ("/notes/{number:int}", ["DELETE"], lambda number: f"deleted {number}"),
     ]:
-        dispatcher.add_route(path, methods, function, inline=True)
+        add_route(dispatcher, path, methods, function, inline=True)
     return dispatcher
 
 
@@ -103,7 +104,7 @@ async def slow():
 )
 def test_a_route_that_cannot_be_names_itself_and_its_place(path, function, inline, says):
     with pytest.raises(RouteError) as caught:
-        Dispatcher().add_route(path, ["GET"], function, inline=inline)
+        add_route(Dispatcher(), path, ["GET"], function, inline=inline)
 
     assert says in str(caught.value)
     assert "test_dispatch.py:" in str(caught.value)
@@ -112,7 +113,7 @@ def test_a_route_that_cannot_be_names_itself_and_its_place(path, function, inlin
 def test_the_same_route_twice_names_both():
     dispatcher = serving(handler, "/{name}")
     with pytest.raises(RouteError) as caught:
-        dispatcher.add_route("/{name}", ["GET"], second, inline=False)
+        add_route(dispatcher, "/{name}", ["GET"], second, inline=False)
 
     assert "handler" in str(caught.value)
     assert "second" in str(caught.value)
@@ -246,18 +247,18 @@ class Tenant:
 
 @pytest.mark.parametrize("inline", [True, False])
 def test_an_async_binder_is_awaited(inline):
-    async def tenant_of(exchange, context):
+    async def tenant_of(request: Request):
         await asyncio.sleep(0)
-        if exchange.head.query == b"none":
+        if request.query_string == "none":
             raise HttpError(401)
-        return Tenant(exchange.head.query.decode())
+        return Tenant(request.query_string)
 
     def show(tenant: Tenant):
         return tenant.name
 
     dispatcher = Dispatcher()
-    dispatcher.binders[Tenant] = tenant_of
-    dispatcher.add_route("/", ["GET"], show, inline=inline)
+    dispatcher.binders[Tenant] = Provider(tenant_of)
+    add_route(dispatcher, "/", ["GET"], show, inline=inline)
 
     assert once(dispatcher, "GET", "/?acme").body == b"acme"
     assert once(dispatcher, "GET", "/?none").status == 401

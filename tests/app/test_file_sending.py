@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tarry.app import file_sending
-from tarry.app.dispatch import Dispatcher
 from tarry.app.errors import HttpError
 from tarry.app.file_sending import SMALL_BYTES, send_file
 from tarry.app.responses import Response, SendFile, Stream
@@ -510,8 +509,7 @@ def test_the_loop_never_touches_the_disk(big, monkeypatch):
 
 def test_a_stopped_server_sends_no_file(notes, caplog):
     async def test():
-        dispatcher = Dispatcher()
-        dispatcher.add_route("/", ("GET",), lambda: notes, inline=True)
+        dispatcher = serving(lambda: notes, inline=True)
         exchange = Recorded()
         with caplog.at_level(logging.CRITICAL):
             dispatcher.handle(exchange)

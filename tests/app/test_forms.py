@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 
-from tarry.app.forms import Form, FormLimits
+from tarry.app.forms import FormData, FormLimits
 from tarry.app.spool import SPOOL_BYTES, Spool, UploadClosed
 from tarry.app.uploads import Upload
 from tarry.message.headers import Headers
@@ -23,7 +23,7 @@ def upload(content):
 
 
 def test_a_form_is_a_mapping_of_its_text_fields():
-    form = Form({"a": ["1", "2"], "b": [""]})
+    form = FormData({"a": ["1", "2"], "b": [""]})
 
     assert form["a"] == form.get("a") == "1"
     assert form.get("c") is None
@@ -33,7 +33,7 @@ def test_a_form_is_a_mapping_of_its_text_fields():
     assert dict(form) == {"a": "1", "b": ""}
     assert (len(form), list(form), "a" in form, "c" in form) == (2, ["a", "b"], True, False)
     assert form == {"a": "1", "b": ""}
-    assert repr(form) == "Form({'a': ['1', '2'], 'b': ['']}, {})"
+    assert repr(form) == "FormData({'a': ['1', '2'], 'b': ['']}, {})"
     with pytest.raises(KeyError):
         form["c"]
     form.getall("a").append("3")
@@ -42,7 +42,7 @@ def test_a_form_is_a_mapping_of_its_text_fields():
 
 def test_the_first_file_of_a_name_is_at_hand():
     first, second = upload(b"1"), upload(b"2")
-    form = Form(files={"f": [first, second]})
+    form = FormData(files={"f": [first, second]})
 
     assert form.file("f") is first
     assert form.file("g") is None
@@ -52,7 +52,7 @@ def test_the_first_file_of_a_name_is_at_hand():
 @pytest.mark.parametrize("size_bytes", [1, SPOOL_BYTES + 1])
 def test_close_closes_every_file(size_bytes):
     uploads = [upload(b"x" * size_bytes) for _ in range(3)]
-    form = Form(files={"f": uploads[:2], "g": uploads[2:]})
+    form = FormData(files={"f": uploads[:2], "g": uploads[2:]})
 
     form.close()
     form.close()
@@ -71,7 +71,7 @@ def test_only_files_on_disk_are_closed_in_a_thread(size_bytes, calls):
         return await asyncio.to_thread(function, *arguments)
 
     large = upload(b"x" * size_bytes)
-    asyncio.run(Form(files={"f": [upload(b""), large]}).close_async(in_thread))
+    asyncio.run(FormData(files={"f": [upload(b""), large]}).close_async(in_thread))
 
     assert len(called) == calls
     with pytest.raises(UploadClosed):
@@ -84,7 +84,7 @@ def test_without_a_thread_files_are_closed_all_the_same():
 
     large = upload(b"x" * (SPOOL_BYTES + 1))
     with pytest.raises(RuntimeError, match="stopped"):
-        asyncio.run(Form(files={"f": [large]}).close_async(in_thread))
+        asyncio.run(FormData(files={"f": [large]}).close_async(in_thread))
 
     with pytest.raises(UploadClosed):
         large.read()

@@ -160,7 +160,7 @@ def test_json(body, value):
     reading(test)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'"\xff"', b"{} {}", b"nan", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"{", b'"\xff"', b"{} {}", b"nan"])
 def test_malformed_json(body):
     async def test(request, body_of_exchange):
         body_of_exchange.feed(body)

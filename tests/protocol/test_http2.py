@@ -351,18 +351,6 @@ def test_content_length_and_body_differ():
         assert not [event for event in pair.events if isinstance(event, EndOfBody)]
 
 
-@pytest.mark.parametrize(("size", "refused"), [(10, False), (11, True)])
-@pytest.mark.parametrize("announced", [True, False])
-def test_a_body_at_the_limit_and_one_beyond(size, refused, announced):
-    pair = Pair(max_body_bytes=10)
-    length = [("content-length", str(size))] if announced else []
-    stream_id = pair.ask([*POST, *length], b"x" * size)
-    assert [error.status for error in pair.errors] == [413] * refused
-    if refused:
-        assert pair.status(stream_id) == [413]
-        assert pair.body(stream_id) == b"refused"
-
-
 @pytest.mark.parametrize(
     ("limit", "fine", "beyond", "status"),
     [

@@ -8,7 +8,7 @@ import pytest
 
 from tarry.protocol.errors import PeerError
 from tarry.protocol.limits import Limits
-from tests.protocol.feeding import chunked, new_engine, notes_of, post, told_in_every_way
+from tests.protocol.feeding import chunked, new_engine, notes_of, told_in_every_way
 
 LONGEST_HEAD = b"GET / HTTP/1.1\r\nhost: a\r\nx: %b\r\n\r\n"
 
@@ -45,7 +45,6 @@ TABLE = {
     "max_field_line_bytes": (431, field_line, (20, 500, 16_383)),
     "max_fields": (431, with_fields, (1, 10, 99, 100)),
     "max_target_bytes": (414, target, (1, 500, 8_192, 16_000)),
-    "max_body_bytes": (413, lambda size: post(b"x" * size), (1, 500)),
     "max_chunk_line_bytes": (400, chunk_line, (5, 256)),
     "max_trailer_bytes": (431, trailer_bytes, (10, 8_192)),
 }
@@ -71,20 +70,6 @@ def test_a_limit_holds_for_later_requests_of_a_known_host_too(name, size):
     first = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n" if size > 30 else b""
 
     assert notes_of([first, make(size + 1)], **{name: size}).error.status == status
-
-
-def test_a_chunked_body_at_the_limit_and_one_beyond():
-    body = b"5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n"
-
-    assert notes_of([chunked(body)], max_body_bytes=10).told[-1] == ("body", b"helloworld", [])
-    assert notes_of([chunked(body)], max_body_bytes=9).error.status == 413
-
-
-def test_a_body_over_the_limit_is_refused_by_its_head():
-    head, _, body = post(b"12345").partition(b"\r\n\r\n")
-
-    assert notes_of([head + b"\r\n\r\n"], max_body_bytes=4).error.status == 413
-    assert body == b"12345"
 
 
 def taken_until_refused(engine, piece):

@@ -106,7 +106,7 @@ def test_a_client_that_expects_it_is_asked_for_its_body_when_that_is_read(serve,
         wire.send(post(3, b"expect: 100-continue"))
         server.until(lambda: keeping.exchanges)
         exchange = keeping.exchanges[0]
-        server.call(exchange.body.on_complete, lambda body: exchange.respond(OK, body))
+        server.call(exchange.body.on_complete, lambda body: exchange.respond(OK, body), pytest.fail)
 
         assert wire.read().status == 100
         wire.send(b"abc")
@@ -398,12 +398,13 @@ def fill(wire):
 
 def test_a_slow_handler_stops_the_uploader(serve, keeping):
     size = 50_000_000
-    server = serve(keeping, limits=Limits(max_body_bytes=size))
+    server = serve(keeping)
     with Wire(server.url) as wire:
         wire.send(post(size))
         server.until(lambda: keeping.exchanges)
         sent = fill(wire)
         body = keeping.exchanges[0].body
+        body.max_bytes = size
         assert sent < size
         assert server.call(lambda: body.buffered_bytes) < BODY_HIGH_WATER_BYTES + 300_000
 
@@ -520,7 +521,9 @@ def test_http2_requests_are_answered_in_any_order(serve, keeping):
 
 def test_http2_bodies(serve):
     server = serve(
-        lambda exchange: exchange.body.on_complete(lambda body: exchange.respond(OK, body))
+        lambda exchange: exchange.body.on_complete(
+            lambda body: exchange.respond(OK, body), pytest.fail
+        )
     )
     with HTTP2Client(server.url) as client:
         assert client.read(client.request(method="POST", body=b"abc")) == (200, b"abc")

@@ -106,7 +106,7 @@ def test_a_body_that_stops(serve, keeping):
 
 def test_a_slow_body_that_goes_on_is_taken(serve):
     def answer_with_body(exchange):
-        exchange.body.on_complete(lambda body: exchange.respond(OK, body))
+        exchange.body.on_complete(lambda body: exchange.respond(OK, body), pytest.fail)
 
     server = serve(answer_with_body, body_timeout_s=30)
     with connect(server) as wire:

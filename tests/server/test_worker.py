@@ -208,7 +208,9 @@ def test_a_pipelined_request_behind_the_one_under_way_is_not_begun(serve, keepin
 
 def test_a_body_under_way_is_still_taken(serve):
     server = serve(
-        lambda exchange: exchange.body.on_complete(lambda body: exchange.respond(OK, body)),
+        lambda exchange: exchange.body.on_complete(
+            lambda body: exchange.respond(OK, body), pytest.fail
+        ),
         stop_timeout_s=10,
     )
     with Wire(server.url) as wire:

@@ -10,16 +10,15 @@ import pytest
 
 from tarry import App, HttpError, Request, Response, Stream
 from tarry.message.heads import InvalidField
-from tarry.protocol.limits import Limits
 from tarry.server.settings import ServerSettings
 from tarry.testing import AsyncClient, Client, IncompleteAnswer, JumpingClock, SocketClient
 
 MAX_BODY_BYTES = 1024 * 1024
-SETTINGS = ServerSettings(access_log=False, limits=Limits(max_body_bytes=MAX_BODY_BYTES))
+SETTINGS = ServerSettings(access_log=False)
 
 
 def make_app() -> App:
-    app = App()
+    app = App(max_body_bytes=MAX_BODY_BYTES)
     app.add_route("/hello/{name}", hello, inline=True)
     app.add_route("/nothing", lambda: None, methods=("POST",))
     app.add_route("/fail", fail)

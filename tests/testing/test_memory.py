@@ -26,7 +26,7 @@ def test_a_body_whole_or_in_pieces(data):
     exchange = MemoryExchange("POST", data=data)
     bodies = []
 
-    exchange.body.on_complete(bodies.append)
+    exchange.body.on_complete(bodies.append, pytest.fail)
 
     assert bodies == [b"abc"]
 
@@ -36,7 +36,7 @@ def test_a_body_that_waits_is_asked_for_when_it_is_read(expect):
     exchange = MemoryExchange("POST", headers={"expect": expect}, open_body=True)
     assert not exchange.asked_for_body
 
-    exchange.body.on_complete(lambda body: None)
+    exchange.body.on_complete(lambda body: None, pytest.fail)
 
     assert exchange.asked_for_body
 
@@ -48,7 +48,7 @@ def test_a_request_without_a_body():
 def test_an_open_body_goes_on():
     exchange = MemoryExchange("POST", data=[b"a"], open_body=True)
     bodies = []
-    exchange.body.on_complete(bodies.append)
+    exchange.body.on_complete(bodies.append, pytest.fail)
     assert not bodies
 
     exchange.body.feed(b"b")
@@ -167,7 +167,7 @@ def test_a_stream_that_fails_is_broken_off():
         await app.startup()
         exchange = MemoryExchange()
         app.handle(exchange)
-        await exchange.context
+        await exchange.task
         await app.shutdown()
         return exchange
 

@@ -7,14 +7,17 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from tarry.app.current import of_task
+from tarry.app.dependencies import close
 from tarry.app.errors import HttpError
+from tarry.app.events import Emitter
 from tarry.app.failures import ErrorHandlers, as_http_error
-from tarry.app.file_sending import send_file
+from tarry.app.file_sending import OpenedFile, open_file, send_file
 from tarry.app.lanes import Lane, Lanes, lane_of
-from tarry.app.problems import problem_answer
-from tarry.app.request import Request
+from tarry.app.problems import debug_answer, problem_answer
+from tarry.app.request import Request, request_of
 from tarry.app.responses import SendFile, Stream
-from tarry.app.results import Answer, amended, answer_for
+from tarry.app.results import Answer, Lasting, amend, amended, answer_for
 from tarry.app.streaming import send_stream
 from tarry.exchange import ClientGone, Exchange
 
@@ -27,52 +30,116 @@ HANDLER_ERRORS: Final = (Exception, SystemExit)
 class Answerer:
     """Sends results and tells errors, with an author's error handlers."""
 
-    def __init__(self, lanes: Lanes, errors: ErrorHandlers) -> None:
+    def __init__(
+        self, lanes: Lanes, errors: ErrorHandlers, events: Emitter, *, debug: bool = False
+    ) -> None:
         self._lanes = lanes
         self._errors = errors
+        self._events = events
+        self._debug = debug
+
+    # ---- results -----------------------------------------------------------------------
 
     def deliver(self, exchange: Exchange, result: Any) -> None:
-        """Answer with a handler's result."""
+        """Answer with a handler's result; one that comes too late is dropped."""
+        if exchange.started:
+            return
+        request = exchange.context
+        if request is not None and request.has_listeners:
+            coroutine = self._deliver_after_body(exchange, request, result)
+            self._lanes.spawn(exchange, self.run(exchange, coroutine))
+            return
         try:
+            if request is not None:
+                request.forget_response(result)
             self.send(exchange, answer_for(result))
         except Exception as error:  # noqa: BLE001 — one place decides what it means
             self.failed(exchange, error)
 
-    def send(
-        self, exchange: Exchange, answer: Answer | Stream | SendFile, told: HttpError | None = None
-    ) -> None:
-        """Send a whole answer, or begin to send a stream or file.
+    async def _deliver_after_body(self, exchange: Exchange, request: Request, result: Any) -> None:
+        """Those who listen to the body may still change the result."""
+        await request.reading.read_to_end()
+        request.forget_response(result)
+        self.send(exchange, answer_for(result))
 
-        `told` is the error that the answer tells, if it tells one.
+    def send(self, exchange: Exchange, answer: Answer | Lasting | OpenedFile) -> None:
+        """Send an answer, by way of the filters if there are any.
 
         Raises:
             LengthError: the author announced another length.
         """
-        if isinstance(answer, Stream):
-            sending = send_stream(exchange, answer, self._lanes.in_thread)
-        elif isinstance(answer, SendFile):
-            sending = send_file(exchange, answer, self._lanes.in_thread)
-        else:
-            exchange.respond(*answer)
+        request = exchange.context
+        if request is None or not request.is_followed:
+            self.transmit(exchange, answer)
             return
-        self._lanes.spawn(exchange, self.run(exchange, sending, told))
+        response = request.take_response()
+        if response is not None and not isinstance(answer, OpenedFile):
+            answer = amend(answer, response)
+        if request.divert is None:
+            self.transmit(exchange, answer)
+        elif isinstance(answer, SendFile):
+            # What becomes of a file, filters learn only when it has been opened.
+            self._lanes.spawn(exchange, self.run(exchange, self._open(exchange, answer)))
+        else:
+            request.divert(answer)
 
-    async def run(
-        self,
-        exchange: Exchange,
-        coroutine: Coroutine[Any, Any, None],
-        told: HttpError | None = None,
-    ) -> None:
+    async def _open(self, exchange: Exchange, file: SendFile) -> None:
+        self.send(exchange, await open_file(file, exchange.head, self._lanes.in_thread))
+
+    def transmit(self, exchange: Exchange, answer: Answer | Lasting | OpenedFile) -> None:
+        """Send an answer to the client, or begin to send a stream; see `send`."""
+        if isinstance(answer, tuple):
+            request = exchange.context
+            exchange.respond(*answer)
+            if request is not None:
+                self._over(exchange, request)
+        else:
+            self._lanes.spawn(exchange, self.run(exchange, self._last(exchange, answer)))
+
+    async def _last(self, exchange: Exchange, lasting: Lasting | OpenedFile) -> None:
+        request, in_thread = exchange.context, self._lanes.in_thread
+        try:
+            if isinstance(lasting, Stream):
+                await send_stream(exchange, lasting, in_thread)
+            elif isinstance(lasting, SendFile):
+                await send_file(exchange, lasting, in_thread)
+            else:
+                await lasting.send(exchange, in_thread)
+        finally:
+            if request is not None and exchange.started:
+                self._over(exchange, request)
+
+    def _over(self, exchange: Exchange, request: Request) -> None:
+        """The answer is complete: let go of what was kept for it."""
+        if not request.may_be_late:
+            exchange.context = None  # a circle would be left to the garbage collector
+        if request.form_read is not None and request.form_read.files:
+            self._lanes.start(self._lanes.in_thread(request.reading.close))
+        if request.stack is not None:
+            stack, request.stack = request.stack, None
+            self._lanes.start(close(stack, self._lanes.in_thread))
+
+    # ---- errors ------------------------------------------------------------------------
+
+    async def run(self, exchange: Exchange, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run what answers an exchange; however it ends, the exchange hears of it."""
+        of_task.set(exchange)
         try:
             await coroutine
         except HANDLER_ERRORS as error:
-            self.failed(exchange, error, told)
+            self.failed(exchange, error)
         except BaseException as error:
+            self.cancelled(exchange, error)
             if not self.is_handlers_own(error):
-                exchange.abort()
                 raise
-            self.failed(exchange, error, told)
+
+    def cancelled(self, exchange: Exchange, error: BaseException) -> None:
+        """Answer for what ended a task from outside, unless a filter did since it gave up."""
+        request = exchange.context
+        if self.is_handlers_own(error):
+            self.failed(exchange, error)
+        elif request is None or not request.is_abandoned:
+            exchange.abort()
 
     def is_handlers_own(self, error: BaseException) -> bool:
         """Whether a cancellation came out of something awaited, and not from who stops the task."""
@@ -80,33 +147,52 @@ class Answerer:
         own = isinstance(error, asyncio.CancelledError)
         return own and task is not None and not task.cancelling()
 
-    def failed(
-        self, exchange: Exchange, error: BaseException, telling: HttpError | None = None
-    ) -> None:
-        """Answer for an error: by the author's handler for it, or by a problem document.
-
-        `telling` is an error that was being told: no handler is asked about it again.
-        """
+    def failed(self, exchange: Exchange, error: BaseException) -> None:
+        """Answer for an error: by the author's handler for it, or by a problem document."""
+        request = exchange.context
+        if request is not None:
+            request.take_response()
         if exchange.gone and isinstance(error, ClientGone):
-            exchange.abort()
+            self._break_off(exchange)
             return
-        if telling is not None:
-            _log(exchange, error)
-            self._tell_plainly(exchange, telling)
+        if request is not None and request.told is not None:
+            self._tell_plainly(exchange, error, request.told)
             return
         told = as_http_error(error)
         unexpected = told.status == 500 and told is not error
         if unexpected and not self._errors.expects(error):
             _log(exchange, error)
+        if self._events.has("error"):
+            self._emit(exchange, error)
         if exchange.started:
             # Too late for a status: the client must see that the answer is incomplete.
-            exchange.abort()
+            self._break_off(exchange)
             return
         function = self._errors.find(error, told.status)
-        if function is None:
-            exchange.respond(*problem_answer(exchange, told))
-        else:
+        if function is not None:
             self._ask(function, exchange, error, told)
+        elif unexpected and self._debug:
+            self.send(exchange, debug_answer(request_of(exchange, self._lanes), error))
+        else:
+            self.send(exchange, problem_answer(exchange, told))
+
+    def _tell_plainly(self, exchange: Exchange, error: BaseException, told: HttpError) -> None:
+        """What an error handler answered cannot be sent: it is not asked again."""
+        _log(exchange, error)
+        if exchange.started:
+            self._break_off(exchange)
+        else:
+            self.send(exchange, problem_answer(exchange, told))
+
+    def _break_off(self, exchange: Exchange) -> None:
+        request = exchange.context
+        exchange.abort()
+        if request is not None:
+            self._over(exchange, request)
+
+    def _emit(self, exchange: Exchange, error: BaseException) -> None:
+        request = request_of(exchange, self._lanes)
+        self._lanes.start(self._events.emit("error", request, request=request, error=error))
 
     def _ask(
         self,
@@ -116,14 +202,20 @@ class Answerer:
         told: HttpError,
     ) -> None:
         """Call an author's error handler, in its lane, with what it asks for by name."""
-        available = {"error": error, "status": told.status, "request": Request(exchange)}
+        request = request_of(exchange, self._lanes)
+        available = {
+            "error": error,
+            "status": told.status,
+            "detail": told.detail,
+            "request": request,
+        }
         names = inspect.signature(function).parameters
         arguments = {name: value for name, value in available.items() if name in names}
         done = functools.partial(self._asked, exchange, told)
         if lane_of(function, inline=False) is Lane.ASYNC:
             self._lanes.spawn(exchange, _await_then(function, arguments, done))
-        elif not self._lanes.submit(function, arguments, done):
-            exchange.respond(*problem_answer(exchange, told))
+        elif not self._lanes.submit(exchange, function, arguments, done):
+            self.send(exchange, problem_answer(exchange, told))
 
     def _asked(
         self, exchange: Exchange, told: HttpError, result: Any, error: BaseException | None
@@ -132,15 +224,10 @@ class Answerer:
         try:
             if error is not None:
                 raise error
-            self.send(exchange, amended(result, told.status, told.headers), told)
+            request_of(exchange, self._lanes).told = told
+            self.send(exchange, amended(result, told.status, told.headers))
         except HANDLER_ERRORS as raised:
-            self.failed(exchange, raised, told)
-
-    def _tell_plainly(self, exchange: Exchange, told: HttpError) -> None:
-        if exchange.started:
-            exchange.abort()
-        else:
-            exchange.respond(*problem_answer(exchange, told))
+            self._tell_plainly(exchange, raised, told)
 
 
 async def _await_then(

@@ -5,12 +5,18 @@ from typing import Any
 
 from tarry.app.params import Argument, Cookies
 from tarry.app.places import read_cookies
+from tarry.app.request import Request, request_of
+from tarry.app.responses import Response
 from tarry.exchange import Exchange
 from tarry.message.headers import Headers
 
 
 class BinderContext:
-    """What a binder may want to know besides the request."""
+    """What the provider of a type may want to know: which argument it is for.
+
+    A function registered by `app.binder` gets it for an argument that is
+    annotated with this type.
+    """
 
     __slots__ = ("_path_names", "_path_values", "argument")
 
@@ -26,18 +32,34 @@ class BinderContext:
         """The values of the path parameters by name, as text."""
         return dict(zip(self._path_names, self._path_values, strict=True))
 
+    @property
+    def path_values(self) -> tuple[str, ...]:
+        """The values of the path parameters from left to right, as text."""
+        return self._path_values
+
+
+class Groups(tuple[str, ...]):
+    """All groups of a `regexp=` route from left to right; annotate an argument with it.
+
+    A group that took no part in the match is an empty text.
+    """
+
+    __slots__ = ()
+
 
 Binder = Callable[[Exchange, BinderContext], Any]
-"""Makes an argument from a request; raises `HttpError` if the request does not have it.
+"""Makes an argument from a request at once; raises `HttpError` if the request does not have it.
 
-It is asked after all other arguments were found to be good.  That of an
-`async def` has to be awaited by whoever calls the function: `Binding.awaited`.
+It is asked after all other arguments were found to be good.
 """
 
 
 def standard_binders() -> dict[Any, Binder]:
-    """The binders for `Headers` and `Cookies`."""
+    """The binders of the types that Tarry itself knows."""
     return {
+        Request: lambda exchange, _: request_of(exchange),
+        Response: lambda exchange, _: request_of(exchange).response,
         Headers: lambda exchange, _: Headers.from_fields(exchange.head.headers),
         Cookies: lambda exchange, _: Cookies(read_cookies(exchange)),
+        Groups: lambda _, context: Groups(context.path_values),
     }

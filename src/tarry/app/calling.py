@@ -1,16 +1,20 @@
 """What runs a handler: binding, lane and answer, put together once for each route."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from tarry.app.answering import HANDLER_ERRORS, Answerer
 from tarry.app.binding import Binding
+from tarry.app.current import of_task, of_thread
+from tarry.app.dependencies import Prepared, call_with, call_with_async, stays_in
 from tarry.app.errors import HttpError
-from tarry.app.failures import ErrorHandlers
+from tarry.app.form_reader import not_a_form
 from tarry.app.lanes import Lane, Lanes
+from tarry.app.request import request_of
 from tarry.app.results import CONVERTERS, TEXT, as_html, converter_for
 from tarry.exchange import Exchange
+from tarry.message.forms import form_type
 
 Run = Callable[[Exchange, tuple[str, ...]], None]
 """Runs a handler for an exchange, given the values of the path parameters."""
@@ -20,43 +24,58 @@ Start = Callable[[Exchange, Callable[..., Any], dict[str, Any]], None]
 
 
 class Caller:
-    """Runs handlers in their lanes and sends what becomes of them."""
+    """Runs handlers in their lanes and hands on what becomes of them."""
 
-    def __init__(self, lanes: Lanes, errors: ErrorHandlers) -> None:
+    def __init__(self, lanes: Lanes, answerer: Answerer) -> None:
         self._lanes = lanes
-        self._answerer = Answerer(lanes, errors)
-        self.failed = self._answerer.failed
+        self._answerer = answerer
+        self._start: dict[Lane, Start] = {
+            Lane.ASYNC: self._start_task,
+            Lane.THREADS: self._start_thread,
+            Lane.INLINE: self._call_inline,
+        }
 
     # ---- compiling -------------------------------------------------------------------
 
     def compile(
-        self, function: Callable[..., Any], binding: Binding, lane: Lane, *, html: bool
+        self,
+        function: Callable[..., Any],
+        binding: Binding,
+        lane: Lane,
+        *,
+        html: bool,
+        max_body_bytes: int | None = None,
     ) -> Run:
         """What runs `function` in its lane; everything that can be decided is decided here."""
         if html:
             function = _returning_html(function, lane)
-        if not binding.needs_body and not binding.awaited and lane is not Lane.THREADS:
-            # The short ways, for requests without a body: as few calls as can be.
-            compile_short = self._inline if lane is Lane.INLINE else self._async
-            return compile_short(function, binding)
-        start = {
-            Lane.ASYNC: self._start_task,
-            Lane.THREADS: self._start_thread,
-            Lane.INLINE: self._call_inline,
-        }[lane]
-        return self._general(function, binding, start)
+        plain = not binding.needs_body and not binding.dependencies
+        if plain and lane is Lane.INLINE:
+            run = self._inline(function, binding)
+        elif plain and lane is Lane.ASYNC:
+            run = self._async(function, binding)
+        else:
+            run = self._general(function, binding, lane)
+        if binding.takes_form:
+            run = self._with_form(run, binding)
+        return run if max_body_bytes is None else _with_limit(run, max_body_bytes)
 
     def _inline(self, function: Callable[..., Any], binding: Binding) -> Run:
+        """The short way, as few calls as can be."""
         bind = binding.arguments
         without_arguments = binding.empty
-        send, failed = self._answerer.send, self.failed
+        answerer = self._answerer
 
         def run(exchange: Exchange, values: tuple[str, ...]) -> None:
+            of_thread.exchange = exchange
             try:
                 if without_arguments:
                     result = function()
                 else:
                     result = function(**bind(exchange, values, None))
+                if exchange.context is not None:
+                    answerer.deliver(exchange, result)
+                    return
                 kind = type(result)
                 if kind is str:
                     # The table would cost a call and a tuple.
@@ -67,13 +86,14 @@ class Caller:
                     head, body = answer
                     exchange.respond(head, body)
                 else:
-                    send(exchange, answer)
+                    answerer.send(exchange, answer)
             except HANDLER_ERRORS as error:
-                failed(exchange, error)
+                answerer.failed(exchange, error)
 
         return run
 
     def _async(self, function: Callable[..., Any], binding: Binding) -> Run:
+        """The short way to a task."""
         bind = binding.arguments
         without_arguments = binding.empty
 
@@ -84,60 +104,94 @@ class Caller:
                 else:
                     coroutine = function(**bind(exchange, values, None))
             except HANDLER_ERRORS as error:
-                self.failed(exchange, error)
+                self._answerer.failed(exchange, error)
                 return
             self._lanes.spawn(exchange, self._await(exchange, coroutine))
 
         return run
 
-    def _general(self, function: Callable[..., Any], binding: Binding, start: Start) -> Run:
-        awaited = binding.awaited
+    def _general(self, function: Callable[..., Any], binding: Binding, lane: Lane) -> Run:
+        start = self._start[lane]
+        if binding.dependencies:
+            start_with = self._starter(binding, lane)
 
         def begin(exchange: Exchange, values: tuple[str, ...], body: bytes | None) -> None:
             try:
                 arguments = binding.arguments(exchange, values, body)
+                prepared = binding.prepared(exchange, values, body)
             except HANDLER_ERRORS as error:
-                self.failed(exchange, error)
+                self._answerer.failed(exchange, error)
                 return
-            if awaited:
-                resolving = self._resolve(exchange, function, arguments, awaited, start)
-                self._lanes.spawn(exchange, self._answerer.run(exchange, resolving))
+            if prepared:
+                start_with(exchange, function, arguments, prepared)
             else:
                 start(exchange, function, arguments)
 
         def run(exchange: Exchange, values: tuple[str, ...]) -> None:
             begin(exchange, values, None)
 
-        def run_with_body(exchange: Exchange, values: tuple[str, ...]) -> None:
-            if exchange.body is None:
+        return self._with_body(begin) if binding.needs_body else run
+
+    # ---- bodies ------------------------------------------------------------------------
+
+    def _with_body(self, begin: Callable[[Exchange, tuple[str, ...], bytes | None], None]) -> Run:
+        """Read the whole body first: without a task if it comes as it is, as most do."""
+
+        async def read_then_begin(exchange: Exchange, values: tuple[str, ...]) -> None:
+            begin(exchange, values, await request_of(exchange, self._lanes).body())
+
+        def run(exchange: Exchange, values: tuple[str, ...]) -> None:
+            body, request = exchange.body, exchange.context
+            if body is None:
                 begin(exchange, values, b"")
+            elif exchange.head.headers.get(b"content-encoding") is not None or (
+                request is not None and request.has_read
+            ):
+                self._spawn(exchange, read_then_begin(exchange, values))
             else:
-                exchange.body.on_complete(functools.partial(begin, exchange, values))
+                body.on_complete(
+                    functools.partial(begin, exchange, values),
+                    functools.partial(self._answerer.failed, exchange),
+                )
 
-        return run_with_body if binding.needs_body else run
+        return run
 
-    async def _resolve(
-        self,
-        exchange: Exchange,
-        function: Callable[..., Any],
-        arguments: dict[str, Any],
-        awaited: tuple[str, ...],
-        start: Start,
-    ) -> None:
-        """Await what async binders return, then run the handler in its lane."""
-        for name in awaited:
-            arguments[name] = await arguments[name]
-        start(exchange, function, arguments)
+    def _with_form(self, run: Run, binding: Binding) -> Run:
+        """Read a form first, if there is one."""
+
+        async def read_then_run(exchange: Exchange, values: tuple[str, ...]) -> None:
+            request = request_of(exchange, self._lanes)
+            if binding.needs_body:
+                await request.body()
+            await request.form()
+            run(exchange, values)
+
+        def run_with_form(exchange: Exchange, values: tuple[str, ...]) -> None:
+            if exchange.body is not None:
+                content_type = exchange.head.headers.get(b"content-type") or b""
+                if form_type(content_type.decode("latin-1")) is not None:
+                    self._spawn(exchange, read_then_run(exchange, values))
+                    return
+                if binding.needs_form:
+                    self._answerer.failed(exchange, not_a_form())
+                    return
+            run(exchange, values)
+
+        return run_with_form
 
     # ---- the lanes -------------------------------------------------------------------
+
+    def _spawn(self, exchange: Exchange, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._lanes.spawn(exchange, self._answerer.run(exchange, coroutine))
 
     def _call_inline(
         self, exchange: Exchange, function: Callable[..., Any], arguments: dict[str, Any]
     ) -> None:
+        of_thread.exchange = exchange
         try:
             result = function(**arguments)
         except HANDLER_ERRORS as error:
-            self.failed(exchange, error)
+            self._answerer.failed(exchange, error)
         else:
             self._answerer.deliver(exchange, result)
 
@@ -148,36 +202,95 @@ class Caller:
 
     async def _await(self, exchange: Exchange, coroutine: Any) -> None:
         # `Answerer.run` and `Answerer.deliver` written out: three calls less for each request.
+        of_task.set(exchange)
+        answerer = self._answerer
         try:
             result = await coroutine
+            if exchange.context is not None:
+                answerer.deliver(exchange, result)
+                return
             kind = type(result)
             answer = (CONVERTERS.get(kind) or converter_for(kind))(result)
             if type(answer) is tuple:
                 head, body = answer
                 exchange.respond(head, body)
             else:
-                self._answerer.send(exchange, answer)
+                answerer.send(exchange, answer)
         except HANDLER_ERRORS as error:
-            self.failed(exchange, error)
+            answerer.failed(exchange, error)
         except BaseException as error:
-            if not self._answerer.is_handlers_own(error):
-                exchange.abort()
+            answerer.cancelled(exchange, error)
+            if not answerer.is_handlers_own(error):
                 raise
-            self.failed(exchange, error)
 
     def _start_thread(
         self, exchange: Exchange, function: Callable[..., Any], arguments: dict[str, Any]
     ) -> None:
         done = functools.partial(self._thread_done, exchange)
-        if not self._lanes.submit(function, arguments, done):
+        if not self._lanes.submit(exchange, function, arguments, done):
             detail = "too many requests wait for a thread"
-            self.failed(exchange, HttpError(503, detail, headers=[(b"retry-after", b"1")]))
+            error = HttpError(503, detail, headers=[(b"retry-after", b"1")])
+            self._answerer.failed(exchange, error)
 
     def _thread_done(self, exchange: Exchange, result: Any, error: BaseException | None) -> None:
         if error is None:
             self._answerer.deliver(exchange, result)
         else:
-            self.failed(exchange, error)
+            self._answerer.failed(exchange, error)
+
+    # ---- dependencies ------------------------------------------------------------------
+
+    def _starter(
+        self, binding: Binding, lane: Lane
+    ) -> Callable[[Exchange, Callable[..., Any], dict[str, Any], list[Prepared]], None]:
+        """What starts a handler with what it depends on: in one call if its lane can do both."""
+        start = self._start[lane]
+
+        def start_in_lane(
+            exchange: Exchange,
+            function: Callable[..., Any],
+            arguments: dict[str, Any],
+            prepared: list[Prepared],
+        ) -> None:
+            keep = functools.partial(setattr, request_of(exchange, self._lanes), "stack")
+            call = functools.partial(call_with, prepared, binding, function, keep)
+            start(exchange, call, arguments)
+
+        def start_apart(
+            exchange: Exchange,
+            function: Callable[..., Any],
+            arguments: dict[str, Any],
+            prepared: list[Prepared],
+        ) -> None:
+            keep = functools.partial(setattr, request_of(exchange, self._lanes), "stack")
+            in_thread = self._lanes.in_thread
+            call = functools.partial(_call_in, lane, function, in_thread)
+            coroutine = call_with_async(prepared, binding, call, keep, in_thread, arguments)
+            self._lanes.spawn(exchange, self._await(exchange, coroutine))
+
+        return start_in_lane if stays_in(lane, binding.dependencies) else start_apart
+
+
+async def _call_in(
+    lane: Lane,
+    function: Callable[..., Any],
+    in_thread: Callable[..., Any],
+    arguments: dict[str, Any],
+) -> Any:
+    if lane is Lane.ASYNC:
+        return await function(**arguments)
+    if lane is Lane.INLINE:
+        return function(**arguments)
+    return await in_thread(functools.partial(function, **arguments))
+
+
+def _with_limit(run: Run, max_body_bytes: int) -> Run:
+    def run_with_limit(exchange: Exchange, values: tuple[str, ...]) -> None:
+        if exchange.body is not None:
+            exchange.body.max_bytes = max_body_bytes
+        run(exchange, values)
+
+    return run_with_limit
 
 
 def _returning_html(function: Callable[..., Any], lane: Lane) -> Callable[..., Any]:

@@ -1,23 +1,31 @@
 """From an exchange to a call: the router decides which handler, its lane runs it."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final, get_type_hints
+import functools
+from collections.abc import Callable
+from typing import Any, Final
 
+from tarry.app import lifecycle
+from tarry.app.answering import Answerer
 from tarry.app.binders import Binder, standard_binders
-from tarry.app.binding import compile_binding
 from tarry.app.calling import Caller
+from tarry.app.conditions import Conditions
+from tarry.app.dependencies import Provider
 from tarry.app.errors import HttpError
+from tarry.app.events import APP_EVENTS, Emitter
+from tarry.app.facts import FormNeeded, RequestFacts
 from tarry.app.failures import ErrorHandlers
-from tarry.app.lanes import Lane, Lanes, lane_of
+from tarry.app.filters import Filter, Next
+from tarry.app.lanes import Lanes
 from tarry.app.params import describe_function
-from tarry.app.patterns import parse_pattern
-from tarry.app.request import Request
-from tarry.app.responses import Html
-from tarry.app.router import DuplicateRoute, MethodNotAllowed, NotFound, Router
+from tarry.app.passages import Passage
+from tarry.app.request import Request, request_of
+from tarry.app.route_options import Registration, RegistrationError
+from tarry.app.router import DuplicateRoute, MethodNotAllowed, NarrowedOut, NotFound, Router
+from tarry.app.routes import Route, make_route
 from tarry.app.watchdog import Watchdog
-from tarry.exchange import Exchange
+from tarry.exchange import DEFAULT_MAX_BODY_BYTES, Exchange
 from tarry.message.heads import ResponseHead
-from tarry.message.target import InvalidTarget
+from tarry.message.target import InvalidTarget, decode_path
 
 DEFAULT_MAX_THREADS: Final = 40
 """Handlers that block at once; more wait.  AnyIO and so FastAPI have 40, too."""
@@ -26,89 +34,189 @@ DEFAULT_MAX_QUEUED: Final = 1000
 """Requests that wait for a thread; beyond it the answer is 503."""
 
 
-class RouteError(ValueError):
+class RouteError(RegistrationError):
     """A route that cannot be registered; the text names function, file and line."""
 
 
-class Route:
-    """A handler at its place."""
-
-    __slots__ = ("function", "lane", "methods", "name", "path", "run")
-
-    def __init__(
-        self,
-        path: str,
-        methods: tuple[str, ...],
-        function: Callable[..., Any],
-        lane: Lane,
-        run: Callable[[Exchange, tuple[str, ...]], None],
-    ) -> None:
-        self.path = path
-        self.methods = methods
-        self.function = function
-        self.name = getattr(function, "__name__", type(function).__name__)
-        self.lane = lane
-        self.run = run
-
-
 class Dispatcher:
-    """Routes, binders and error handlers of an application, and the way through them.
+    """Routes, binders, filters and handlers of errors and events, and the way through them.
 
-    It is what a server serves: see `exchange.Application`.
+    It is what a server serves: see `exchange.Application`.  Take `handle`
+    when all filters are registered, for the first one changes it.
     """
 
     def __init__(
-        self, max_threads: int = DEFAULT_MAX_THREADS, max_queued: int = DEFAULT_MAX_QUEUED
+        self,
+        max_threads: int = DEFAULT_MAX_THREADS,
+        max_queued: int = DEFAULT_MAX_QUEUED,
+        max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+        *,
+        debug: bool = False,
+        source: Any = None,
     ) -> None:
         self.router: Router[Route] = Router()
         self.errors = ErrorHandlers()
-        self.binders: dict[Any, Binder] = {
-            Request: lambda exchange, _: Request(exchange),
-            **standard_binders(),
-        }
+        self.events = Emitter(APP_EVENTS, self._in_thread)
+        self.binders: dict[Any, Binder | Provider] = {**standard_binders()}
+        self.handle: Callable[[Exchange], None] = self.route
         self._static = self.router.static
+        self._named: dict[str, Route] = {}
+        self._filters: tuple[Filter, ...] = ()
         self._lanes = Lanes(max_threads, max_queued)
-        self._caller = Caller(self._lanes, self.errors)
+        self._answerer = Answerer(self._lanes, self.errors, self.events, debug=debug)
+        self._caller = Caller(self._lanes, self._answerer)
+        self._max_body_bytes = None if max_body_bytes == DEFAULT_MAX_BODY_BYTES else max_body_bytes
+        self._source = source
+        self._is_narrowed = self._is_started = self._tells = False
         self._watchdog: Watchdog | None = None
 
-    def add_route(
-        self, path: str, methods: Iterable[str], function: Callable[..., Any], *, inline: bool
-    ) -> Route:
+    # ---- putting it together -----------------------------------------------------------
+
+    def add(self, registration: Registration) -> Route:
         """Make a route and register it.
 
         Raises:
             RouteError: a path, signature or combination that cannot be, or a
                 second route for the same place, naming both.
         """
+        place = registration.path if registration.regexp is None else registration.regexp
+        function, options = registration.function, registration.options
         try:
-            pattern = parse_pattern(path)
-            lane = lane_of(function, inline)
-            binding = compile_binding(function, pattern.names, self.binders, pattern.types)
-            run = self._caller.compile(function, binding, lane, html=_returns_html(function))
-            route = Route(pattern.text, tuple(methods), function, lane, run)
-            self.router.add(pattern, route.methods, route)
+            route = make_route(registration, self._caller, self.binders, self._max_body_bytes)
+            self._check_name(options.name, route)
+            self.router.add(
+                route.pattern, route.methods, route, route.conditions, replace=options.replace
+            )
         except DuplicateRoute as error:
             raise RouteError(
                 f"{error}: {describe_function(error.existing.function)} is there before "
                 f"{describe_function(function)}"
             ) from error
         except (TypeError, ValueError) as error:
-            raise RouteError(f"{error} [route {path}, {describe_function(function)}]") from error
+            raise RouteError(f"{error} [route {place}, {describe_function(function)}]") from error
+        if options.name is not None:
+            self._named[options.name] = route
+        self._is_narrowed |= route.conditions is not None
+        if self._is_started:
+            self._surround(route)
         return route
 
+    def _check_name(self, name: str | None, route: Route) -> None:
+        there = self._named.get(name) if name is not None else None
+        if there is not None and not route.options.replace:
+            raise ValueError(
+                f"the name {name!r} is that of {there.path}, {describe_function(there.function)}"
+            )
+
+    def remove(self, which: str | Callable[..., Any]) -> list[Route]:
+        """Take away the routes of a name, of a path that begins with "/", or of a function.
+
+        Requests under way are answered still.
+
+        Raises:
+            LookupError: there is no such route.
+        """
+        routes = [route for _, _, route in self.router if which in _keys(route)]
+        if not routes:
+            raise LookupError(f"there is no route {which!r}")
+        for route in routes:
+            self.router.remove(route.pattern, route.methods, route.conditions)
+        self._named = {name: kept for name, kept in self._named.items() if kept not in routes}
+        return routes
+
+    def url_for(self, name: str, values: dict[str, object]) -> str:
+        """The percent-encoded path of a named route.
+
+        Raises:
+            LookupError: there is no route of this name.
+            BuildError: a value is missing, superfluous or impossible.
+        """
+        route = self._named.get(name)
+        if route is None:
+            raise LookupError(f"there is no route named {name!r}")
+        return route.pattern.build(values)
+
+    def add_filter(self, step: Filter) -> None:
+        """Have a filter around everything that its paths match.
+
+        Raises:
+            RuntimeError: the application is being served; it would miss requests.
+        """
+        if self._is_started:
+            raise RuntimeError("filters are registered before the application starts")
+        self._filters = (*self._filters, step)
+        self.handle = self._handle_filtered
+
+    TOLD_BY_FILTER: Final = ("request", "response", "gone")
+    """Events that cost nothing before somebody listens to one."""
+
+    def tell_requests(self) -> None:
+        """Have a filter, the outermost, tell of requests and responses."""
+        if not self._tells:
+            self._tells = True
+            self._filters = (Filter(self._tell), *self._filters)
+            self.handle = self._handle_filtered
+
+    async def _tell(self, request: Request, next: Next) -> Any:
+        emit, source = self.events.emit, self._source
+        if self.events.has("gone"):
+            gone = functools.partial(emit, "gone", source, request=request)
+            request.exchange.on_gone(lambda: self._lanes.start(gone()))
+        await emit("request", source, request=request)
+        response = await next(request)
+        await emit("response", source, request=request, response=response)
+        return response
+
+    def _surround(self, route: Route) -> None:
+        """Have the filters of a route run around its handler."""
+        filters = route.filters()
+        handler = route.handler
+
+        def run(exchange: Exchange, values: tuple[str, ...]) -> None:
+            self._pass(exchange, filters, lambda exchange: handler(exchange, values))
+
+        route.run = run if filters else handler
+
+    def _pass(
+        self, exchange: Exchange, filters: tuple[Filter, ...], inside: Callable[[Exchange], None]
+    ) -> None:
+        request = request_of(exchange, self._lanes)
+        Passage(request, filters, inside, self._answerer, self._lanes).go()
+
+    # ---- the life of an application ------------------------------------------------------
+
     async def startup(self) -> None:
-        """Serve on the running loop from now on."""
+        """Serve on the running loop from now on.
+
+        Raises:
+            Exception: what a function for the event `start` raised.
+        """
         self._lanes.open()
+        try:
+            await lifecycle.start(self.events, self._source)
+        except BaseException:
+            self._lanes.close()
+            raise
+        self._is_started = True
+        for _, _, route in self.router:
+            self._surround(route)
         self._watchdog = Watchdog()
 
     async def shutdown(self) -> None:
-        """End threads and watchdog."""
+        """End threads and watchdog, and tell who wants to know."""
+        await lifecycle.stop(self.events, self._source)
+        self._is_started = False
         self._lanes.close()
         if self._watchdog is not None:
             self._watchdog.close()
             self._watchdog = None
 
-    def handle(self, exchange: Exchange) -> None:
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await self._lanes.in_thread(function, *arguments)
+
+    # ---- a request ---------------------------------------------------------------------
+
+    def route(self, exchange: Exchange) -> None:
         """Answer an exchange, now or later."""
         head = exchange.head
         # Asked here, too, since most requests are for static routes: it saves them a call.
@@ -118,23 +226,56 @@ class Dispatcher:
             if route is not None:
                 route.run(exchange, ())
                 return
+        accepts = functools.partial(self._accepts, exchange) if self._is_narrowed else None
         try:
-            route, values = self.router.find(head.method, head.path)
-        except NotFound:
-            self._miss(exchange)
+            route, values = self.router.find(head.method, head.path, accepts)
+        except NotFound as error:
+            self._miss(exchange, error)
         except MethodNotAllowed as error:
             self._wrong_method(exchange, error.allowed)
         except InvalidTarget as error:
-            self._caller.failed(exchange, HttpError(400, f"the path does not decode: {error}"))
+            self._answerer.failed(exchange, HttpError(400, f"the path does not decode: {error}"))
+        except FormNeeded:
+            self._lanes.spawn(exchange, self._answerer.run(exchange, self._read_form(exchange)))
+        except HttpError as error:
+            self._answerer.failed(exchange, error)
         else:
             route.run(exchange, values)
 
-    def _miss(self, exchange: Exchange) -> None:
-        if exchange.head.path == b"*":
-            methods = {method for _, methods, _ in self.router for method in methods}
-            self._tell_methods(exchange, ("OPTIONS", *sorted(methods - {"OPTIONS"})))
+    def _handle_filtered(self, exchange: Exchange) -> None:
+        """As `route`, by way of the filters."""
+        filters = self._filters
+        if any(each.matches is not None for each in filters):
+            try:
+                segments = decode_path(exchange.head.path)
+            except InvalidTarget:
+                segments = []  # answered with 400, which the filters for all paths see
+            filters = tuple(
+                each
+                for each in filters
+                if each.matches is None or (segments and each.matches(segments))
+            )
+        if filters:
+            self._pass(exchange, filters, self.route)
         else:
-            self._caller.failed(exchange, HttpError(404, "there is nothing at this address"))
+            self.route(exchange)
+
+    def _accepts(self, exchange: Exchange, conditions: Conditions) -> bool:
+        return conditions.matches(RequestFacts(exchange))
+
+    async def _read_form(self, exchange: Exchange) -> None:
+        """Read the form that decides between routes, then decide."""
+        await request_of(exchange, self._lanes).form()
+        self.route(exchange)
+
+    def _miss(self, exchange: Exchange, error: NotFound) -> None:
+        if exchange.head.path == b"*":
+            self._tell_methods(exchange, self.router.methods())
+            return
+        detail = "there is nothing at this address"
+        if isinstance(error, NarrowedOut):
+            detail = "what is at this address takes other parameters or headers"
+        self._answerer.failed(exchange, HttpError(404, detail))
 
     def _wrong_method(self, exchange: Exchange, allowed: tuple[str, ...]) -> None:
         if exchange.head.method == b"OPTIONS":
@@ -142,14 +283,13 @@ class Dispatcher:
             return
         detail = f"this address takes {', '.join(allowed)}"
         headers = [(b"allow", ", ".join(allowed).encode())]
-        self._caller.failed(exchange, HttpError(405, detail, headers=headers))
+        self._answerer.failed(exchange, HttpError(405, detail, headers=headers))
 
     def _tell_methods(self, exchange: Exchange, allowed: tuple[str, ...]) -> None:
-        exchange.respond(ResponseHead(204, [(b"allow", ", ".join(allowed).encode())]), b"")
+        head = ResponseHead(204, [(b"allow", ", ".join(allowed).encode())])
+        self._answerer.send(exchange, (head, b""))
 
 
-def _returns_html(function: Callable[..., Any]) -> bool:
-    try:
-        return get_type_hints(function).get("return") is Html
-    except (NameError, TypeError):  # a name that is not importable, or no plain function
-        return False
+def _keys(route: Route) -> tuple[Any, ...]:
+    """What `Dispatcher.remove` knows a route by; a name never begins with "/"."""
+    return (route.options.name, route.path, route.function)

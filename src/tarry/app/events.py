@@ -32,8 +32,8 @@ APP_EVENTS: Final[EventTable] = {
 """The events of an application."""
 
 REQUEST_EVENTS: Final[EventTable] = {
-    "data": ("request", "chunk"),
-    "end": ("request",),
+    "data": ("request", "response", "chunk"),
+    "end": ("request", "response"),
     "gone": ("request",),
 }
 """The events of one request."""

@@ -11,7 +11,10 @@ from typing import Any, Final
 
 from tarry.app.errors import HttpError
 from tarry.app.params import describe_function
+from tarry.exchange import BodyTooLarge
+from tarry.message.codings import ExpansionTooLarge, MalformedCoding, UnknownCoding, supported
 from tarry.message.cookies import CookiesTooLarge
+from tarry.message.forms import FormError
 from tarry.message.target import InvalidTarget, TooManyFields
 
 ErrorKey = int | str | type[BaseException] | None
@@ -61,7 +64,7 @@ class ErrorHandlers:
         return None
 
 
-ARGUMENTS: Final = ("error", "status", "request")
+ARGUMENTS: Final = ("error", "status", "detail", "request")
 """What an error handler can take, by these names."""
 
 
@@ -88,15 +91,24 @@ _FAULTS_OF_THE_CLIENT: Final[dict[type[BaseException], tuple[int, str]]] = {
     TooManyFields: (400, "the query has too many parameters"),
     InvalidTarget: (400, "the URL does not decode"),
     CookiesTooLarge: (431, "the cookies are too large"),
+    BodyTooLarge: (413, ""),
+    ExpansionTooLarge: (413, ""),
+    MalformedCoding: (400, ""),
 }
-"""What reading a request lazily may raise within a handler."""
+"""What reading a request may raise within a handler; without a text it is that of the error."""
 
 
 def as_http_error(error: BaseException) -> HttpError:
     """What the client may know of an error."""
     if isinstance(error, HttpError):
         return error
+    if isinstance(error, FormError):
+        return HttpError(error.status, str(error))
+    if isinstance(error, UnknownCoding):
+        # RFC 9110 section 12.5.3: Accept-Encoding says what would have been taken.
+        headers = [(b"accept-encoding", supported().encode())]
+        return HttpError(415, str(error), headers=headers)
     for kind, (status, detail) in _FAULTS_OF_THE_CLIENT.items():
         if isinstance(error, kind):
-            return HttpError(status, detail)
+            return HttpError(status, detail or str(error))
     return HttpError(500)

@@ -34,38 +34,74 @@ _MISSING: Final = frozenset(
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
+class OpenedFile:
+    """An open file, ready to be sent after `head`, which can be replaced before; close it."""
+
+    __slots__ = ("_descriptor", "_parts", "head")
+
+    def __init__(self, head: ResponseHead, parts: list[bytes | Part], descriptor: Descriptor):
+        self.head = head
+        self._parts = parts
+        self._descriptor = descriptor
+
+    async def send(self, exchange: Exchange, in_thread: InThread) -> None:
+        """Send it at the pace of the client; it is closed however this ends.
+
+        Raises:
+            ClientGone: the client left before the end.
+            LengthError: the file became shorter meanwhile.
+            OSError: the file cannot be read.
+        """
+        try:
+            exchange.start(self.head)
+            for part in self._parts:
+                if isinstance(part, bytes):
+                    await exchange.write(part)
+                else:
+                    await exchange.send_file(self._descriptor, *part, in_thread)
+            exchange.end()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the file; again without effect."""
+        self._descriptor.close()
+
+
 async def send_file(exchange: Exchange, file: SendFile, in_thread: InThread) -> None:
-    """Answer with a file; its descriptor is closed however this ends.
+    """Open a file and answer with it; raises what `open_file` and `OpenedFile.send` do."""
+    answer = await open_file(file, exchange.head, in_thread)
+    if isinstance(answer, OpenedFile):
+        await answer.send(exchange, in_thread)
+    else:
+        exchange.respond(*answer)
+
+
+async def open_file(
+    file: SendFile, request: RequestHead, in_thread: InThread
+) -> tuple[ResponseHead, bytes] | OpenedFile:
+    """The answer with a file: whole if that is little, else with the open file.
 
     Raises:
         HttpError: 404 for what is no readable file, 412, 416.
-        ClientGone: the client left before the end.
-        LengthError: the file became shorter meanwhile.
+        LengthError: the file became shorter while it was read.
         OSError: the file cannot be read.
     """
     descriptor = Descriptor()
+    opened: OpenedFile | None = None
     try:
-        prepared: _Prepared = await in_thread(_prepare, descriptor, file, exchange.head)
-        head, content = prepared
-        if isinstance(content, bytes):
-            exchange.respond(head, content)
-            return
-        exchange.start(head)
-        for part in content:
-            if isinstance(part, bytes):
-                await exchange.write(part)
-            else:
-                await exchange.send_file(descriptor, *part, in_thread)
-        exchange.end()
+        answer: tuple[ResponseHead, bytes] | OpenedFile
+        answer = await in_thread(_prepare, descriptor, file, request)
+        opened = answer if isinstance(answer, OpenedFile) else None
+        return answer
     finally:
-        descriptor.close()
+        if opened is None:
+            descriptor.close()
 
 
-_Prepared = tuple[ResponseHead, bytes | list[bytes | Part]]
-"""A head with the body, or with what is to be sent after it."""
-
-
-def _prepare(descriptor: Descriptor, file: SendFile, request: RequestHead) -> _Prepared:
+def _prepare(
+    descriptor: Descriptor, file: SendFile, request: RequestHead
+) -> tuple[ResponseHead, bytes] | OpenedFile:
     """Open the file, decide on the answer, and read what is small."""
     _open(descriptor, file.path)
     info = descriptor.use(os.fstat)
@@ -77,7 +113,7 @@ def _prepare(descriptor: Descriptor, file: SendFile, request: RequestHead) -> _P
         return answer.head, b"".join(_read(descriptor, answer))
     length = (b"content-length", b"%d" % size_bytes)
     head = ResponseHead(answer.head.status, [*answer.head.fields, length])
-    return head, [] if is_head else answer.parts
+    return OpenedFile(head, [] if is_head else answer.parts, descriptor)
 
 
 def _open(descriptor: Descriptor, path: str) -> None:

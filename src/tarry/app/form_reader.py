@@ -1,10 +1,10 @@
-"""Reading forms: bytes in, a `Form` out, within limits and with large files on disk."""
+"""Reading forms: bytes in, a `FormData` out, within limits and with large files on disk."""
 
 from collections.abc import AsyncIterator
 from typing import Final
 
 from tarry.app.errors import HttpError
-from tarry.app.forms import Form, FormLimits
+from tarry.app.forms import FormData, FormLimits
 from tarry.app.spool import Spool
 from tarry.app.uploads import Upload
 from tarry.exchange import InThread
@@ -17,7 +17,7 @@ _INLINE_BYTES: Final = 32 * 1024
 
 async def read_form(
     content_type: str, pieces: AsyncIterator[bytes], limits: FormLimits, in_thread: InThread
-) -> Form:
+) -> FormData:
     """Read a form of either kind; the caller closes it when the request is over.
 
     Only `in_thread` writes to disk.  Whatever ends it early, the files read so
@@ -31,7 +31,7 @@ async def read_form(
     try:
         kind = form_type(content_type)
         if kind is None:
-            raise _not_a_form()
+            raise not_a_form()
         if kind.kind == "urlencoded":
             return await _read_urlencoded(pieces, limits, in_thread)
         return await _read_multipart(kind.boundary, pieces, limits, in_thread)
@@ -39,7 +39,7 @@ async def read_form(
         raise HttpError(error.status, str(error)) from None
 
 
-def _not_a_form() -> HttpError:
+def not_a_form() -> HttpError:
     # RFC 9110 section 15.5.16: Accept says what would have been taken.
     accept = ", ".join(FORM_TYPES)
     return HttpError(415, f"the body has to be one of {accept}", headers=[("accept", accept)])
@@ -47,12 +47,12 @@ def _not_a_form() -> HttpError:
 
 async def _read_urlencoded(
     pieces: AsyncIterator[bytes], limits: FormLimits, in_thread: InThread
-) -> Form:
+) -> FormData:
     reader = UrlencodedReader(max_fields=limits.max_fields, max_bytes=limits.max_memory_bytes)
     async for piece in pieces:
         reader.receive_data(piece)
     large = reader.size_bytes > _INLINE_BYTES
-    form = Form(await in_thread(reader.finish) if large else reader.finish())
+    form = FormData(await in_thread(reader.finish) if large else reader.finish())
     if reader.size_bytes > limits.max_field_bytes:
         for values in form.fields.values():
             for value in values:
@@ -66,7 +66,7 @@ def _check_field(size_bytes: int, limits: FormLimits) -> None:
 
 async def _read_multipart(
     boundary: bytes, pieces: AsyncIterator[bytes], limits: FormLimits, in_thread: InThread
-) -> Form:
+) -> FormData:
     reader = MultipartReader(
         boundary,
         max_parts=limits.max_fields + limits.max_files,
@@ -93,7 +93,7 @@ class _Builder:
     def __init__(self, limits: FormLimits, in_thread: InThread) -> None:
         self.limits = limits
         self.in_thread = in_thread
-        self.form = Form()
+        self.form = FormData()
         self.field_room_bytes = self.file_room_bytes = limits.max_memory_bytes
         self._fields = self._files = 0
         self._part: _Field | _File

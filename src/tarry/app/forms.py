@@ -47,7 +47,7 @@ class FormLimits:
                 raise ValueError(f"{field.name} must be at least {least}, not {value}")
 
 
-class Form(Mapping[str, str]):
+class FormData(Mapping[str, str]):
     """A form: its text fields as a mapping, each with its first value, and its files.
 
     `fields` has every value of each name, `files` every upload; a file input
@@ -98,4 +98,4 @@ class Form(Mapping[str, str]):
         return len(self.fields)
 
     def __repr__(self) -> str:
-        return f"Form({self.fields!r}, {self.files!r})"
+        return f"FormData({self.fields!r}, {self.files!r})"

@@ -7,9 +7,10 @@ import asyncio
 import functools
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from tarry.app.threads import Done, ThreadPool
 from tarry.exchange import Exchange
@@ -40,7 +41,7 @@ def lane_of(function: Callable[..., Any], inline: bool) -> Lane:
     return Lane.INLINE if inline else Lane.THREADS
 
 
-CreateTask = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+CreateTask = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 
 class Lanes:
@@ -51,16 +52,33 @@ class Lanes:
         self._max_queued = max_queued
         self._pool: ThreadPool | None = None
         self._create_task: CreateTask = asyncio.create_task
+        self._background: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self) -> None:
         """Use the running loop from now on."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
+        self._enter_thread()
         if sys.version_info >= (3, 12):
             # Runs to its first real wait at once: most handlers never come back to the loop.
             self._create_task = functools.partial(asyncio.Task, loop=loop, eager_start=True)
         else:
             self._create_task = loop.create_task
-        self._pool = ThreadPool(self._max_threads, self._max_queued)
+        self._pool = ThreadPool(self._max_threads, self._max_queued, prepare=self._enter_thread)
+
+    def _enter_thread(self) -> None:
+        _of_thread.lanes = self
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that serves.
+
+        Raises:
+            RuntimeError: there is none yet.
+        """
+        if self._loop is None:
+            raise RuntimeError("the application has not been started")
+        return self._loop
 
     def close(self) -> None:
         """End the threads when they have done what they have."""
@@ -70,11 +88,23 @@ class Lanes:
 
     def spawn(self, exchange: Exchange, coroutine: Coroutine[Any, Any, None]) -> None:
         """Start a task for an exchange, which keeps it from being collected."""
-        exchange.context = self._create_task(coroutine)
+        exchange.task = self._create_task(coroutine)
 
-    def submit(self, function: Callable[..., Any], arguments: dict[str, Any], done: Done) -> bool:
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Start a task that belongs to no exchange, and keep it from being collected."""
+        task = self._create_task(coroutine)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def submit(
+        self,
+        exchange: Exchange,
+        function: Callable[..., Any],
+        arguments: dict[str, Any],
+        done: Done,
+    ) -> bool:
         """Have a call made in a thread; false if none is free and too many wait."""
-        return self._pool is not None and self._pool.submit(function, arguments, done)
+        return self._pool is not None and self._pool.submit(function, arguments, done, exchange)
 
     async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Have a call made in a thread and wait for its result.
@@ -85,3 +115,23 @@ class Lanes:
         if self._pool is None:
             raise RuntimeError("the server has stopped")
         return await self._pool.run(function, *arguments)
+
+
+class _OfThread(threading.local):
+    """The lanes that a thread belongs to: that of the loop, and those of the pool."""
+
+    lanes: Lanes | None = None
+
+
+_of_thread: Final = _OfThread()
+
+
+def lanes_here() -> Lanes:
+    """The lanes of the running thread.
+
+    Raises:
+        RuntimeError: it is not one of an application.
+    """
+    if _of_thread.lanes is None:
+        raise RuntimeError("this thread belongs to no application that is being served")
+    return _of_thread.lanes

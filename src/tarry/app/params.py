@@ -70,6 +70,20 @@ class Cookie(Marker):
 
 
 @dataclass(frozen=True, slots=True)
+class Form(Marker):
+    """A field of a form, urlencoded or multipart."""
+
+    place: ClassVar[str] = "form"
+
+
+@dataclass(frozen=True, slots=True)
+class File(Marker):
+    """An uploaded file of a multipart form; the type is `Upload` or `list[Upload]`."""
+
+    place: ClassVar[str] = "file"
+
+
+@dataclass(frozen=True, slots=True)
 class Body(Marker):
     """The body: decoded from JSON to the annotated type, or as it is for `bytes`."""
 
@@ -217,10 +231,18 @@ def _locals_around(code: CodeType) -> Mapping[str, Any]:
     frame = sys._getframe()
     while frame.f_back is not None:
         frame = frame.f_back
-        if inner in frame.f_code.co_consts:
+        if _holds(frame.f_code, inner):
             inner = frame.f_code
             names = {**frame.f_locals, **names}
     return names
+
+
+def _holds(outer: CodeType, inner: CodeType) -> bool:
+    """Whether `inner` is defined in `outer`: directly, or in the body of a class there."""
+    parts = [each for each in outer.co_consts if isinstance(each, CodeType)]
+    return inner in parts or any(
+        not part.co_flags & inspect.CO_OPTIMIZED and _holds(part, inner) for part in parts
+    )
 
 
 def _plain_function(function: Callable[..., Any]) -> Any:

@@ -1,13 +1,16 @@
 """How an error is told: as a problem document, or as a page to who prefers HTML."""
 
 import logging
+from ipaddress import ip_address
 from typing import Final
 
 import msgspec
 
 from tarry.app.errors import PROBLEM_TYPE, BadParameters, HttpError
 from tarry.app.pages import CONTENT_SECURITY_POLICY, error_page
+from tarry.app.request import Request
 from tarry.app.results import Answer
+from tarry.app.tracebacks import request_facts, traceback_page, traceback_text
 from tarry.exchange import Exchange
 from tarry.message.heads import ResponseHead
 from tarry.message.mediatypes import best_match
@@ -16,16 +19,46 @@ from tarry.message.status import phrase
 logger: Final = logging.getLogger("tarry")
 
 _OFFERS: Final = ("application/problem+json", "application/json", "text/html")
+_PAGE_FIELDS: Final = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"vary", b"accept"),
+)
 _to_json: Final = msgspec.json.Encoder().encode
 
 
 def problem_answer(exchange: Exchange, error: HttpError) -> Answer:
     """The answer for an error in the form that the client prefers."""
-    accept = b",".join(exchange.head.headers.getall(b"accept"))
-    if accept and best_match(accept.decode("latin-1"), _OFFERS) == "text/html":
+    if _prefers_page(exchange):
         return _page(error)
     fields = [(b"content-type", PROBLEM_TYPE), (b"vary", b"accept"), *error.headers]
     return ResponseHead(error.status, fields), _document(error)
+
+
+def _prefers_page(exchange: Exchange) -> bool:
+    accept = b",".join(exchange.head.headers.getall(b"accept"))
+    return bool(accept) and best_match(accept.decode("latin-1"), _OFFERS) == "text/html"
+
+
+def debug_answer(request: Request, error: BaseException) -> Answer:
+    """The answer for an unexpected error in debug mode: its traceback, to this machine only."""
+    exchange = request.exchange
+    if not _is_local(exchange.client):
+        return problem_answer(exchange, HttpError(500))
+    if _prefers_page(exchange):
+        body = traceback_page(error, request_facts(request))
+        return ResponseHead(500, [*_PAGE_FIELDS, (b"cache-control", b"no-store")]), body
+    told = HttpError(500, str(error), extra={"traceback": traceback_text(error)})
+    return problem_answer(exchange, told)
+
+
+def _is_local(client: str) -> bool:
+    """Whether a client is on this machine; one without an address came by a socket file."""
+    try:
+        return not client or ip_address(client).is_loopback
+    except ValueError:
+        return False
 
 
 def _document(error: HttpError) -> bytes:
@@ -40,12 +73,6 @@ def _document(error: HttpError) -> bytes:
 def _page(error: HttpError) -> Answer:
     faults = error.faults if isinstance(error, BadParameters) else []
     rows = [(fault["name"], fault["in"], fault["reason"]) for fault in faults]
-    fields = [
-        (b"content-type", b"text/html; charset=utf-8"),
-        (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
-        (b"x-content-type-options", b"nosniff"),
-        (b"vary", b"accept"),
-        *error.headers,
-    ]
+    fields = [*_PAGE_FIELDS, *error.headers]
     body = error_page(error.status, phrase(error.status), error.detail, rows)
     return ResponseHead(error.status, fields), body

@@ -1,27 +1,57 @@
-"""The request as an author sees it: a view of the exchange, made when asked for."""
+"""The request as an author sees it: a view of the exchange, made when asked for.
 
-from collections.abc import AsyncIterator
-from typing import Any
+There is one for each exchange, whoever asks: handler, filters, providers,
+error handlers and `tarry.request` share it, and with it what was decoded.
+"""
 
-import msgspec
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Final
 
+from tarry.app.current import current_exchange
+from tarry.app.dependencies import Stack
 from tarry.app.errors import HttpError
+from tarry.app.events import REQUEST_EVENTS, Emitter
+from tarry.app.faults import ConversionError
+from tarry.app.forms import FormData, FormLimits
+from tarry.app.json_texts import json_reader
+from tarry.app.lanes import Lanes, lanes_here
+from tarry.app.reading import BodyReading
+from tarry.app.responses import Response
 from tarry.exchange import Exchange
 from tarry.message import cookies, target
 from tarry.message.headers import Headers
+from tarry.message.heads import Fields, with_fields
+
+_read_json: Final = json_reader(Any)
 
 
 class Request:
-    """The request that a handler answers; everything is decoded at first use."""
+    """The request that a handler answers; everything is decoded at first use.
 
-    __slots__ = ("_body", "_cookies", "_headers", "_query", "exchange")
+    `state` belongs to the author: what a filter puts there, a handler finds.
+    """
 
-    def __init__(self, exchange: Exchange) -> None:
+    __slots__ = ("_abandoned", "_cookies", "_events", "_headers", "_lanes", "_query", "_reading",
+                 "_response", "_state", "divert", "exchange", "stack", "told")  # fmt: skip
+
+    def __init__(self, exchange: Exchange, lanes: Lanes | None = None) -> None:
         self.exchange = exchange
-        self._body: bytes | None = None
+        self._lanes = lanes
         self._cookies: dict[str, str] | None = None
+        self._events: Emitter | None = None
         self._headers: Headers | None = None
         self._query: dict[str, list[str]] | None = None
+        self._reading: BodyReading | None = None
+        self._response: Response | None = None
+        self._state: dict[str, Any] | None = None
+        self._abandoned: set[asyncio.Task[Any]] | None = None
+        # What follows belongs to who answers: an error that an author's handler was asked
+        # about, where the answer goes first, and what is cleaned up when it has gone.
+        self.told: HttpError | None = None
+        self.divert: Callable[[Any], None] | None = None
+        self.stack: Stack | None = None
 
     @property
     def method(self) -> str:
@@ -52,7 +82,10 @@ class Request:
 
     @property
     def headers(self) -> Headers:
-        """Header fields; names match in any case."""
+        """Header fields; names match in any case.
+
+        A filter may change them for the handler and the filters after it.
+        """
         if self._headers is None:
             self._headers = Headers.from_fields(self.exchange.head.headers)
         return self._headers
@@ -94,28 +127,52 @@ class Request:
         """Whether the client has left."""
         return self.exchange.gone
 
-    async def stream(self) -> AsyncIterator[bytes]:
+    @property
+    def state(self) -> dict[str, Any]:
+        """A place for what filters and handlers tell one another; empty at first."""
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+    @property
+    def response(self) -> Response:
+        """What the answer will be amended by: its status, headers and cookies; see `Response`."""
+        if self._response is None:
+            self._response = Response()
+        return self._response
+
+    # ---- the body ----------------------------------------------------------------------
+
+    @property
+    def reading(self) -> BodyReading:
+        """How far the body has been read."""
+        if self._reading is None:
+            self._reading = BodyReading(self.exchange)
+        return self._reading
+
+    @property
+    def form_read(self) -> FormData | None:
+        """The form, if it has been read already."""
+        return None if self._reading is None else self._reading.form
+
+    def stream(self) -> AsyncIterator[bytes]:
         """The body piece by piece, as it comes.
 
         Raises:
+            BodyTooLarge: it has more bytes than the route takes.
             ClientGone: the client left before the end.
+            HttpError: 400 or 415 for a content coding that is damaged or unknown.
         """
-        if self._body is not None:
-            if self._body:
-                yield self._body
-        elif self.exchange.body is not None:
-            while piece := await self.exchange.body.read():
-                yield piece
+        return self.reading.pieces()
 
     async def body(self) -> bytes:
-        """The whole body, `b""` if there is none; can be read again.
+        """The whole body, `b""` if there is none; can be read again, also after a form.
 
         Raises:
-            ClientGone: the client left before the end.
+            RuntimeError: it was read in pieces before, which nobody kept.
+            And what `stream` raises.
         """
-        if self._body is None:
-            self._body = b"".join([piece async for piece in self.stream()])
-        return self._body
+        return await self.reading.whole()
 
     async def json(self) -> Any:
         """The body decoded from JSON.
@@ -124,6 +181,169 @@ class Request:
             HttpError: 400, with the position, for malformed JSON.
         """
         try:
-            return msgspec.json.decode(await self.body())
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise HttpError(400, f"malformed JSON: {error}") from error
+            return _read_json(await self.body())
+        except ConversionError as error:
+            raise HttpError(400, f"the body {error}") from error
+
+    async def form(self, limits: FormLimits | None = None) -> FormData:
+        """The body as a form, urlencoded or multipart; its files are closed after the answer.
+
+        Raises:
+            HttpError: 400 for a damaged form, 413 for one beyond `limits`,
+                415 for another media type.
+            And what `stream` raises.
+        """
+        return await self.reading.read_form(limits or FormLimits(), self.lanes.in_thread)
+
+    @property
+    def file(self) -> io.BufferedReader:
+        """The body like a binary file, for a `def` handler: `read` waits for what comes.
+
+        Not for coroutines and inline handlers, which would wait for themselves.
+        """
+        return self.reading.as_file(self.lanes.loop)
+
+    @property
+    def lanes(self) -> Lanes:
+        """Loop and threads of the application that answers."""
+        if self._lanes is None:
+            self._lanes = lanes_here()
+        return self._lanes
+
+    # ---- events -------------------------------------------------------------------------
+
+    def on(
+        self, name: str, function: Callable[..., Any] | None = None, *, inline: bool = False
+    ) -> Any:
+        """Call a function at `"data"`, `"end"` or `"gone"`; also a decorator.
+
+        `"data"` comes with each piece of the body as `chunk`, `"end"` once
+        after the last one, also for a request without a body: what the
+        handler has not read by then is read for them before the answer goes
+        out.  `"gone"` comes if the client leaves before that.  Functions take
+        what they need by name: `event`, `request`, `response`, `chunk`.
+
+        Raises:
+            ValueError: another event, or an argument that it does not have.
+        """
+        if self._events is None:
+            self._events = Emitter(REQUEST_EVENTS, self.lanes.in_thread)
+        if name == "gone" and not self._events.has("gone"):
+            self.exchange.on_gone(self._tell_gone)
+        elif name in ("data", "end"):
+            self.reading.told = self._tell
+        return self._events.on(name, function, inline=inline)
+
+    def off(self, name: str, function: Callable[..., Any] | None = None) -> None:
+        """No longer call a function at an event, or none at all."""
+        if self._events is not None:
+            self._events.off(name, function)
+
+    async def _tell(self, name: str, chunk: bytes) -> None:
+        values = {"request": self, "response": self.response}
+        await self._emit(name, values | {"chunk": chunk} if name == "data" else values)
+
+    async def _emit(self, name: str, values: dict[str, Any]) -> None:
+        if self._events is not None:
+            await self._events.emit(name, self, **values)
+
+    def _tell_gone(self) -> None:
+        self.lanes.start(self._emit("gone", {"request": self}))
+
+    # ---- called when it is answered --------------------------------------------------------
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether something is to be done before an answer goes out, or after it."""
+        return (
+            self.divert is not None
+            or self._response is not None
+            or self._reading is not None
+            or self.stack is not None
+        )
+
+    @property
+    def has_listeners(self) -> bool:
+        """Whether somebody waits to hear of the body."""
+        return self._reading is not None and self._reading.told is not None
+
+    @property
+    def has_read(self) -> bool:
+        """Whether somebody has begun to read the body in a way of their own, or listens to it."""
+        return self._reading is not None
+
+    def abandon(self, tasks: Iterable["asyncio.Task[Any]"]) -> None:
+        """Cancel tasks whose answers nobody waits for any more."""
+        if self._abandoned is None:
+            self._abandoned = set()
+        for task in tasks:
+            self._abandoned.add(task)
+            task.cancel()
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the running task is one whose answer nobody waits for."""
+        return self._abandoned is not None and asyncio.current_task() in self._abandoned
+
+    @property
+    def may_be_late(self) -> bool:
+        """Whether an answer may still come that nobody waits for."""
+        return self._abandoned is not None
+
+    def take_response(self) -> Response | None:
+        """What the answer is to be amended by, once."""
+        response, self._response = self._response, None
+        return response
+
+    def forget_response(self, result: object) -> None:
+        """A handler that returns the response itself amends nothing else."""
+        if result is self._response:
+            self._response = None
+
+    def apply_headers(self) -> None:
+        """Have the rest of the application see the headers as a filter has changed them."""
+        if self._headers is not None:
+            fields = self._headers.to_fields()
+            head = self.exchange.head
+            if fields != [*head.headers]:
+                self.exchange.head = with_fields(head, Fields(fields))
+                self._cookies = None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.raw_path}>"
+
+
+def request_of(exchange: Exchange, lanes: Lanes | None = None) -> Request:
+    """The one `Request` of an exchange."""
+    request = exchange.context
+    if request is None:
+        request = exchange.context = Request(exchange, lanes)
+    return request  # type: ignore[no-any-return]  # because the seam does not know our types
+
+
+class CurrentRequest:
+    """Stands for the request that the running code belongs to.
+
+    All of `Request` is there: `tarry.request.headers`, `await tarry.request.json()`.
+
+    Raises:
+        LookupError: at any use outside of a request.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.get(), name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self.get(), name, value)
+
+    def __repr__(self) -> str:
+        try:
+            return repr(self.get())
+        except LookupError:
+            return "<no request here>"
+
+    def get(self) -> Request:
+        """The `Request` itself, to hand it on."""
+        return request_of(current_exchange())

@@ -150,6 +150,22 @@ class Stream:
         self.headers = Headers(headers)
         self.length = length
 
+    def amended(self, status: int, headers: Iterable[tuple[str, str]]) -> "Stream":
+        """The same pieces with another status, unless that is 200, and further headers.
+
+        They take the place of those of the same name; cookies add up.
+        """
+        given = list(headers)
+        names = {name.lower() for name, _ in given} - {"set-cookie"}
+        kept = [field for field in self.headers.items() if field[0].lower() not in names]
+        return Stream(
+            self.pieces,
+            status=self.status if status == 200 else status,
+            content_type=self.content_type,
+            headers=[*kept, *given],
+            length=self.length,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ServerEvent:

@@ -23,6 +23,9 @@ from tarry.message.heads import Field, ResponseHead
 Answer = tuple[ResponseHead, bytes]
 """The head and the whole body of an answer."""
 
+Lasting = Stream | SendFile
+"""What goes on when a handler has returned."""
+
 CONTENT_TYPE: Final = b"content-type"
 TEXT: Final = ResponseHead(200, [(CONTENT_TYPE, b"text/plain; charset=utf-8")])
 HTML: Final = ResponseHead(200, [(CONTENT_TYPE, b"text/html; charset=utf-8")])
@@ -76,36 +79,27 @@ def _nothing(result: None) -> Answer:
     return NOTHING, b""
 
 
-def _response(response: Response) -> "Answer | Stream | SendFile":
-    body = response.body
-    fields = [
-        *response.headers.to_fields(),
-        *((b"set-cookie", cookie.encode()) for cookie in response.cookies),
-    ]
-    if isinstance(body, Stream):
-        return _amended_stream(body, response)
-    if body is None:
+def _response(response: Response) -> "Answer | Lasting":
+    if response.body is None:
         # No body is 204 by default, and no body at all for a status that was asked for.
         status = 204 if response.status == 200 else response.status
-        return ResponseHead(status, fields), b""
-    converted = answer_for(body)
-    if isinstance(converted, Stream):
-        return _amended_stream(converted, response)
-    if isinstance(converted, SendFile):
-        cookies = [("set-cookie", cookie.encode().decode("latin-1")) for cookie in response.cookies]
-        return converted.amended(response.status, [*response.headers.items(), *cookies])
-    head, content = converted
-    return ResponseHead(response.status, _merged(head.fields, fields)), content
+        return ResponseHead(status, _fields(response)), b""
+    return amend(answer_for(response.body), response)
 
 
-def _amended_stream(stream: Stream, response: Response) -> Stream:
-    for name, value in response.headers.items():
-        stream.headers.add(name, value)
-    for cookie in response.cookies:
-        stream.headers.add("set-cookie", cookie.encode().decode("latin-1"))
-    if response.status != 200:
-        stream.status = response.status
-    return stream
+def amend(answer: "Answer | Lasting", response: Response) -> "Answer | Lasting":
+    """The answer with the status (if it is not 200), headers and cookies of a response."""
+    if not isinstance(answer, tuple):
+        cookies = [("set-cookie", cookie.encode().decode("ascii")) for cookie in response.cookies]
+        return answer.amended(response.status, [*response.headers.items(), *cookies])
+    head, body = answer
+    status = head.status if response.status == 200 else response.status
+    return ResponseHead(status, _merged(head.fields, _fields(response))), body
+
+
+def _fields(response: Response) -> list[Field]:
+    cookies = ((b"set-cookie", cookie.encode()) for cookie in response.cookies)
+    return [*response.headers.to_fields(), *cookies]
 
 
 def _merged(defaults: tuple[Field, ...], given: list[Field]) -> list[Field]:
@@ -113,7 +107,7 @@ def _merged(defaults: tuple[Field, ...], given: list[Field]) -> list[Field]:
     return [field for field in defaults if field[0] not in names] + given
 
 
-def _tuple(parts: tuple[Any, ...]) -> "Answer | Stream | SendFile":
+def _tuple(parts: tuple[Any, ...]) -> "Answer | Lasting":
     return _response(_from_tuple(parts, 200))
 
 
@@ -156,12 +150,12 @@ def _send_file(file: SendFile) -> SendFile:
     return file
 
 
-def _file_object(result: Any) -> Answer | Stream:
+def _file_object(result: Any) -> Answer | Lasting:
     # A wrapper such as that of tempfile has its methods from what it wraps.
     return stream_of(result) if callable(getattr(result, "read", None)) else _json(result)
 
 
-_BY_BASE: Final[dict[type, Callable[[Any], Answer | Stream | SendFile]]] = {
+_BY_BASE: Final[dict[type, Callable[[Any], Answer | Lasting]]] = {
     str: _text,
     Html: _html,
     dict: _json,
@@ -185,7 +179,13 @@ CONVERTERS: Final = dict(_BY_BASE)
 """As above, with all types that have been met."""
 
 
-def converter_for(kind: type) -> Callable[[Any], Answer | Stream | SendFile]:
+def add_converter(kind: type, convert: Callable[[Any], "Answer | Lasting"]) -> None:
+    """Have results of a type, and of those derived from it, answered in another way."""
+    _BY_BASE[kind] = convert
+    CONVERTERS[kind] = convert
+
+
+def converter_for(kind: type) -> Callable[[Any], Answer | Lasting]:
     """The function that answers with results of a type; the next look-up finds it at once."""
     for base in kind.__mro__:
         if base in _BY_BASE:
@@ -208,7 +208,7 @@ def _may_be_file(kind: type) -> bool:
     return callable(getattr(kind, "read", None)) or hasattr(kind, "__getattr__")
 
 
-def answer_for(result: Any) -> Answer | Stream | SendFile:
+def answer_for(result: Any) -> Answer | Lasting:
     """The answer with which a result is sent.
 
     Raises:
@@ -220,7 +220,7 @@ def answer_for(result: Any) -> Answer | Stream | SendFile:
     return convert(result)
 
 
-def amended(result: Any, status: int, headers: Iterable[Field]) -> Answer | Stream | SendFile:
+def amended(result: Any, status: int, headers: Iterable[Field]) -> Answer | Lasting:
     """The answer for what an error handler returned, under the status of the error.
 
     Another status is taken from a tuple that names it, or from a `Response`
@@ -243,6 +243,15 @@ def amended(result: Any, status: int, headers: Iterable[Field]) -> Answer | Stre
     for name, value in headers:
         response.headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
     return _response(response)
+
+
+def lasts(result: object) -> bool:
+    """Whether the answer to a result goes on when the handler has returned."""
+    if isinstance(result, tuple):
+        return any(lasts(part) for part in result)
+    if isinstance(result, Response):
+        return lasts(result.body)
+    return isinstance(result, Stream | Events | Generator | AsyncGenerator)
 
 
 def as_html(result: Any) -> Any:

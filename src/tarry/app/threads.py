@@ -15,6 +15,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from tarry.app.current import of_thread
+from tarry.exchange import Exchange
+
 STALL_S: Final = 0.003
 """Calls that wait so long while none is taken up get further threads: one, then two, then
 four …, so that forty blocking calls at once all run after some 20 ms."""
@@ -25,22 +28,31 @@ CALM_S: Final = 5.0
 Done = Callable[[Any, BaseException | None], None]
 """Called on the loop with the result, or with `None` and what was raised."""
 
-_Call = tuple[contextvars.Context, Callable[..., Any], dict[str, Any], Done]
+_Call = tuple[contextvars.Context, Callable[..., Any], dict[str, Any], Done, Exchange | None]
 
 
 class ThreadPool:
     """Runs calls in threads and hands their results to the loop it was made on.
 
     `max_threads` run at once, `max_queued` more may wait; `submit` refuses what
-    is beyond.  `calm_s` is how long threads stay that nobody needs.
+    is beyond.  `calm_s` is how long threads stay that nobody needs; `prepare`
+    is called first in each thread.
     """
 
-    def __init__(self, max_threads: int, max_queued: int, *, calm_s: float = CALM_S) -> None:
+    def __init__(
+        self,
+        max_threads: int,
+        max_queued: int,
+        *,
+        calm_s: float = CALM_S,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
         if max_threads < 1 or max_queued < 1:
             raise ValueError("a thread pool needs at least one thread and one place to wait")
         self.max_threads = max_threads
         self.max_queued = max_queued
         self._calm_s = calm_s
+        self._prepare = prepare
         self._loop = asyncio.get_running_loop()
         self._calls: deque[_Call] = deque()
         self._finished: deque[tuple[Done, Any, BaseException | None]] = deque()
@@ -55,11 +67,17 @@ class ThreadPool:
         self._step = 1
         self._calm_timer = self._loop.call_later(calm_s, self._shrink)
 
-    def submit(self, function: Callable[..., Any], arguments: dict[str, Any], done: Done) -> bool:
+    def submit(
+        self,
+        function: Callable[..., Any],
+        arguments: dict[str, Any],
+        done: Done,
+        exchange: Exchange | None = None,
+    ) -> bool:
         """Have a call made in a thread, with the context of now; false if the pool is full."""
         if len(self._calls) >= self.max_queued or self._closed:
             return False
-        self._put((contextvars.copy_context(), function, arguments, done))
+        self._put((contextvars.copy_context(), function, arguments, done, exchange))
         return True
 
     def _put(self, call: _Call) -> None:
@@ -101,7 +119,7 @@ class ThreadPool:
 
         if self._closed:
             raise RuntimeError("the server has stopped")
-        self._put((contextvars.copy_context(), call, {}, done))
+        self._put((contextvars.copy_context(), call, {}, done, None))
         return await future
 
     # ---- how many threads --------------------------------------------------------------
@@ -148,6 +166,8 @@ class ThreadPool:
 
     def _work(self) -> None:
         this = threading.current_thread()
+        if self._prepare is not None:
+            self._prepare()
         stays = True
         while stays:
             self._make_calls()
@@ -177,11 +197,14 @@ class ThreadPool:
         function: Callable[..., Any],
         arguments: dict[str, Any],
         done: Done,
+        exchange: Exchange | None,
     ) -> None:
+        of_thread.exchange = exchange
         try:
             self._finished.append((done, context.run(function, **arguments), None))
         except BaseException as error:  # noqa: BLE001 — the loop decides what it means
             self._finished.append((done, None, error))
+        of_thread.exchange = None
         if not self._flush_is_due:
             self._flush_is_due = True
             try:

@@ -27,14 +27,14 @@ _PERCENT: Final = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 _ENCODED: Final = re.compile("|".join(_PERCENT))
 
 
-class FormData(NamedTuple):
+class Disposition(NamedTuple):
     """The name of a part, and that of its file if it has one."""
 
     name: str
     filename: str | None
 
 
-def parse_form_data(value: str) -> FormData:
+def parse_form_data(value: str) -> Disposition:
     """Name and file name in the Content-Disposition of a part.
 
     `filename*` (RFC 8187) wins over `filename`, whichever comes first.  Other
@@ -54,7 +54,7 @@ def parse_form_data(value: str) -> FormData:
         raise InvalidForm("a part has no name")
     extended = params.get("filename*")
     filename = params.get("filename") if extended is None else _extended(extended)
-    return FormData(params["name"], filename)
+    return Disposition(params["name"], filename)
 
 
 def _params(value: str) -> dict[str, str]:

@@ -125,6 +125,19 @@ class PlainRequestHead:
         self.expect_continue = expect_continue
 
 
+def with_fields(head: RequestHead, fields: FieldBlock) -> PlainRequestHead:
+    """The same request with other header fields."""
+    return PlainRequestHead(
+        head.method,
+        head.target,
+        fields,
+        http_version=head.http_version,
+        stream_id=head.stream_id,
+        end_stream=head.end_stream,
+        expect_continue=head.expect_continue,
+    )
+
+
 class LengthError(Exception):
     """A body is longer or shorter than the content-length its head announced."""
 

@@ -41,14 +41,13 @@ class ChunkedDecoder:
     `trailer_lines` then holds the trailer section as it came, unparsed.
     """
 
-    __slots__ = ("_left", "_limits", "_line", "_next", "_total", "trailer_lines")
+    __slots__ = ("_left", "_limits", "_line", "_next", "trailer_lines")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._next = _Next.SIZE
         self._line = bytearray()
         self._left = 0
-        self._total = 0
         self.trailer_lines = b""
 
     @property
@@ -62,8 +61,7 @@ class ChunkedDecoder:
         All of `data` is used unless the body ends within it.
 
         Raises:
-            PeerError: 400 for bad framing, 413 for a body over its limit, 431
-                for trailers over theirs.
+            PeerError: 400 for bad framing, 431 for trailers over their limit.
         """
         pieces: list[bytes] = []
         at = 0
@@ -117,9 +115,6 @@ class ChunkedDecoder:
         if match is None:
             raise PeerError(400, "the size line of a chunk is malformed")
         self._left = int(match[1], 16)
-        self._total += self._left
-        if self._total > self._limits.max_body_bytes:
-            raise PeerError(413, f"the body is larger than {self._limits.max_body_bytes} bytes")
         self._next = _Next.DATA if self._left else _Next.TRAILERS
 
     def _trailer(self, line: bytes) -> None:

@@ -102,11 +102,36 @@ class HTTP1Engine:
                     return self._take_head(data)
                 if end > 4:
                     return self._take_head_and_more(data, end)
+            if self._passes(data):
+                return self._pass(data)
         except PeerError:
             self.closing = True
             raise
         self._held += data
         return self.next_event()
+
+    def _passes(self, data: bytes) -> bool:
+        """Whether the bytes are all part of a body, so that they need no keeping and cutting."""
+        return (
+            self.reading is _BODY
+            and not self.closing
+            and 0 < len(data) <= self._coming
+            and not self._held
+            and self._whole_body is None
+        )
+
+    def _pass(self, data: bytes) -> Event | None:
+        """A piece of a body of known length as it came; a large one costs no copy."""
+        self._expecting = False
+        self._coming -= len(data)
+        if self._dropping:
+            self._drop(len(data))
+        if not self._coming:
+            event = self._end_body(data)
+        else:
+            event = None if self._dropping else Data(0, data)
+        self.more = False
+        return event
 
     def hold(self, data: bytes) -> None:
         """Take bytes from the peer, but do not look at them before `next_event` is called."""
@@ -250,7 +275,7 @@ class HTTP1Engine:
         headers = head.headers
         if headers.get(b"expect") is not None:
             check_expectation(head)
-        length = heads.body_length(headers, head.http_version, self._limits)
+        length = heads.body_length(headers, head.http_version)
         self._coming = length or 0
         self._decoder = ChunkedDecoder(self._limits) if length is None else None
         # HTTP/1.0 does not know it (RFC 9110 section 10.1.1).

@@ -107,19 +107,16 @@ def _diagnose_coding(value: bytes) -> PeerError:
     return PeerError(400, "the length of the body is ambiguous")
 
 
-def body_length(headers: FieldBlock, http_version: bytes, limits: Limits) -> int | None:
+def body_length(headers: FieldBlock, http_version: bytes) -> int | None:
     """The announced length of a body, `None` for a chunked one (RFC 9112 section 6.3).
 
     Raises:
-        PeerError: 400 for a coding on HTTP/1.0, 413 for a body over the limit,
-            501 for a coding that we do not know.
+        PeerError: 400 for a coding on HTTP/1.0, 501 for a coding that we do
+            not know.
     """
     lines = headers.getall(b"transfer-encoding")
     if not lines:
-        length = _announced(headers.getall(b"content-length"))
-        if length > limits.max_body_bytes:
-            raise PeerError(413, f"the body is larger than {limits.max_body_bytes} bytes")
-        return length
+        return _announced(headers.getall(b"content-length"))
     if http_version != b"1.1":
         raise PeerError(400, "HTTP/1.0 has no transfer codings")
     codings = [part.strip(b" \t").lower() for part in lines[0].split(b",")]

@@ -185,10 +185,6 @@ class HTTP2Engine:
             raise PeerError(414, f"the target is longer than {limits.max_target_bytes} bytes")
         if len(head.headers) > limits.max_fields:
             raise PeerError(431, f"there are more than {limits.max_fields} header fields")
-        if not head.end_stream:
-            length = head.headers.get(b"content-length")
-            if length is not None and int(length) > limits.max_body_bytes:
-                raise PeerError(413, f"the body is larger than {limits.max_body_bytes} bytes")
         return head
 
     def _take_data(self, event: zttp.Data) -> Event | None:
@@ -200,9 +196,6 @@ class HTTP2Engine:
             if stream.received_bytes > self._limits.max_drain_bytes:
                 self._give_up(event.stream_id, NO_ERROR)
             return None
-        if stream.received_bytes > self._limits.max_body_bytes:
-            most = self._limits.max_body_bytes
-            raise PeerError(413, f"the body is larger than {most} bytes", event.stream_id)
         return Data(event.stream_id, event.data)
 
     def _take_end(self, event: zttp.EndOfMessage) -> Event | None:

@@ -34,9 +34,6 @@ class Limits:
     max_target_bytes: int = 8_192
     """Request target → 414.  RFC 9110 section 4.1 asks for at least 8 000."""
 
-    max_body_bytes: int = 16 * 1024 * 1024
-    """Body after decoding the transfer coding → 413."""
-
     max_chunk_line_bytes: int = 256
     """Size line of a chunk with its extensions → 400.  Extensions have no use today, and
     an unbounded one costs a server more than its sender (CVE-2023-39326)."""
