@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tarry.exchange import BODY_HIGH_WATER_BYTES, BodyTooLarge, ClientGone
+from tarry.exchange import BODY_HIGH_WATER_BYTES, BodyTooLarge, ClientGone, HandshakeError
+from tarry.message.websockets import WebSocketOptions
 from tests.exchanges import Recorded, turns
 
 
@@ -347,3 +348,10 @@ def test_nothing_is_written_to_a_client_that_left():
         assert exchange.pieces == []
 
     with_body(test)
+
+
+def test_there_are_no_websockets_unless_a_server_has_them():
+    with pytest.raises(HandshakeError) as raised:
+        Recorded().websocket(WebSocketOptions())
+
+    assert raised.value.status == 501

@@ -33,8 +33,9 @@ from tarry.app.responses import (
 from tarry.app.route_options import RegistrationError
 from tarry.app.scanning import ScanError
 from tarry.app.uploads import Upload
+from tarry.app.websockets import WebSocket
 from tarry.application import App
-from tarry.exchange import BodyTooLarge, ClientGone
+from tarry.exchange import BodyTooLarge, ClientGone, WebSocketClosed
 from tarry.features.compression import Compression
 from tarry.message.cookies import SetCookie
 from tarry.message.headers import Headers
@@ -49,8 +50,9 @@ request = _CurrentRequest()
 __all__ = [
     "Answered", "App", "BadParameters", "BinderContext", "Body", "BodyTooLarge", "BuildError",
     "ClientGone", "Compression", "Cookie", "Cookies", "Event", "Events", "File", "Filter", "Form",
-    "FormData", "FormLimits", "Groups", "Header", "Headers", "Html", "HttpError", "Limits", "ListenError",
-    "Path", "Query", "Redirect", "RegistrationError", "Request", "Response", "RouteError",
-    "ScanError", "SendFile", "ServerEvent", "SetCookie", "Stream", "Upload", "all_of", "any_of",
-    "controller", "delete", "get", "patch", "post", "put", "request", "route",
+    "FormData", "FormLimits", "Groups", "Header", "Headers", "Html", "HttpError", "Limits",
+    "ListenError", "Path", "Query", "Redirect", "RegistrationError", "Request", "Response",
+    "RouteError", "ScanError", "SendFile", "ServerEvent", "SetCookie", "Stream", "Upload",
+    "WebSocket", "WebSocketClosed", "all_of", "any_of", "controller", "delete", "get", "patch",
+    "post", "put", "request", "route",
 ]  # fmt: skip

@@ -12,6 +12,8 @@ from tarry.app.filters import Filter
 from tarry.app.matching import path_matcher, regexp_matcher
 from tarry.app.registration import Registrar
 from tarry.app.route_options import Registration, RegistrationError, RouteOptions
+from tarry.app.websocket_classes import class_endpoint
+from tarry.app.websocket_endpoints import websocket_endpoint
 from tarry.exchange import DEFAULT_MAX_BODY_BYTES, Exchange
 from tarry.server.console_log import log_to_terminal
 from tarry.server.settings import ServerSettings
@@ -60,6 +62,31 @@ class App(Registrar):
         origin: str,
     ) -> None:
         self._dispatcher.add(Registration(path, regexp, function, options, origin))
+
+    def websocket(
+        self, *paths: str, regexp: str | None = None, name: str | None = None, **options: Any
+    ) -> Callable[[Function], Function]:
+        """Register the decorated `async def`, or class, for WebSockets.
+
+        A function takes a `WebSocket`, besides what any handler takes; what a
+        class has is described in `tarry.app.websocket_classes`.  `options` are
+        `origins`, `handshake`, `singleton` for a class, and those of
+        `WebSocketOptions`.
+
+        Raises:
+            RegistrationError, TypeError, ValueError: saying what is wrong.
+        """
+
+        def register(function: Function) -> Function:
+            endpoint: Callable[..., Any]
+            if isinstance(function, type):
+                endpoint = class_endpoint(function, **options)
+            else:
+                endpoint = websocket_endpoint(function, **options)
+            self.get(*paths, regexp=regexp, name=name)(endpoint)
+            return function
+
+        return register
 
     def remove_route(self, which: str | Callable[..., Any]) -> None:
         """Take routes away: by name, by their path as it was written, or by function.

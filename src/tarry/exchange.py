@@ -9,11 +9,12 @@ nothing else of routes and handlers.  Everything here runs on the event loop.
 import asyncio
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol
 
 from tarry.descriptors import Descriptor
 from tarry.message.heads import Field, LengthError, RequestHead, ResponseHead
+from tarry.message.websockets import Received, WebSocketOptions
 
 BODY_HIGH_WATER_BYTES: Final = 64 * 1024
 """Unread body bytes at which the server stops reading from the client."""
@@ -289,6 +290,14 @@ class Exchange(ABC):
     def resume_body(self) -> None:
         """The reader has caught up: go on receiving."""
 
+    def websocket(self, options: WebSocketOptions) -> "WebSocketHandshake":
+        """Take the request as one for a WebSocket; nothing is sent before `accept`.
+
+        Raises:
+            HandshakeError: it is none, or not a good one, or comes at a bad time.
+        """
+        raise HandshakeError(501, "there are no WebSockets on this connection")
+
     async def write(self, data: bytes) -> None:
         """Send a piece of the body and wait until the client can take more.
 
@@ -338,3 +347,95 @@ class Exchange(ABC):
         callbacks, self._on_gone = self._on_gone, None
         for callback in callbacks or ():
             callback()
+
+
+# ---- WebSocket -----------------------------------------------------------------------------
+
+
+class HandshakeError(Exception):
+    """A request is no good request for a WebSocket: answer `status`.
+
+    `detail` is one sentence for the client; it repeats nothing of the request.
+    """
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+
+
+class WebSocketClosed(Exception):
+    """A WebSocket has ended: nothing more comes, and nothing can be sent.
+
+    `code` and `reason` are those of the close frame that came first, from
+    whichever side; 1005 for one without a code, 1006 where there was none.
+    """
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class WebSocketHandshake(Protocol):
+    """A good request for a WebSocket, before its answer."""
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol both will speak, if there is one."""
+
+    def accept(self, fields: Iterable[Field]) -> "WebSocketLink":
+        """Answer 101 with these fields: from now on the connection is a WebSocket.
+
+        Raises:
+            ClientGone: the client has left meanwhile.
+            InvalidField: a field that would break the message; nothing was sent.
+        """
+
+
+class WebSocketLink(Protocol):
+    """An open WebSocket, as the server carries it.
+
+    All that sends raises `WebSocketClosed` when the socket has ended.
+    """
+
+    @property
+    def close_code(self) -> int | None:
+        """The code with which it ended, `None` as long as it is open."""
+
+    @property
+    def close_reason(self) -> str:
+        """The reason given for the end."""
+
+    async def receive(self) -> Received:
+        """What came next; pings and pongs only if the options ask for them.
+
+        Raises:
+            WebSocketClosed: it has ended, and all that came before was taken.
+            RuntimeError: another task receives at the same time.
+        """
+
+    def send(self, message: str | bytes, fragment_bytes: int | None = None) -> None:
+        """Send a whole message without waiting."""
+
+    def send_first(self, data: bytes, *, last: bool) -> None:
+        """Send the first frame of a binary message without waiting."""
+
+    def send_next(self, data: bytes, *, last: bool) -> None:
+        """Send a further frame of a message without waiting."""
+
+    async def drained(self) -> None:
+        """Wait until the peer has taken enough of what was sent."""
+
+    def ping(self, data: bytes) -> None:
+        """Send a ping without waiting."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin to close; without effect the second time.
+
+        Raises:
+            ValueError: a code or reason that cannot be sent.
+        """
+
+    async def ended(self) -> None:
+        """Wait until the connection is no more; the server sees to it that it ends."""

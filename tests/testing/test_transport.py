@@ -172,3 +172,17 @@ async def test_the_server_sees_where_its_client_comes_from():
     server, _ = pair()
 
     assert server.transport.get_extra_info("peername")[0] == "127.0.0.1"
+
+
+@in_loop
+async def test_another_protocol_can_take_an_end_over() -> None:
+    server, client = pair()
+    successor = End()
+    server.transport.set_protocol(successor)
+    client.transport.write(b"for the other")
+    await turns()
+    client.transport.close()
+    await successor.lost
+
+    assert (server.received, successor.received) == ([], [b"for the other"])
+    assert successor.happened == ["eof"]

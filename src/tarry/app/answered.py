@@ -10,6 +10,7 @@ from tarry.app.file_sending import OpenedFile
 from tarry.app.responses import Response, SendFile, Stream
 from tarry.app.results import Answer, Lasting, ResultError, add_converter, answer_for
 from tarry.app.streaming import stream_head
+from tarry.app.websocket_endpoints import Upgrade
 from tarry.message.headers import Headers
 from tarry.message.heads import Fields, ResponseHead
 
@@ -77,17 +78,24 @@ class Answered(Response):
         self.body = converted.body
 
 
-def answered(answer: Answer | Stream | OpenedFile) -> Answered:
+def answered(answer: Answer | Stream | OpenedFile | Upgrade) -> Answered:
     """An answer as filters see it; a file has been opened before."""
     if isinstance(answer, tuple):
         return Answered(*answer)
+    if isinstance(answer, Upgrade):
+        return Answered(ResponseHead(101, answer.headers.to_fields()), answer)
     return Answered(answer.head if isinstance(answer, OpenedFile) else stream_head(answer), answer)
 
 
-def _with_head(body: Stream | OpenedFile, status: int, headers: Headers) -> Stream | OpenedFile:
+def _with_head(
+    body: Stream | OpenedFile | Upgrade, status: int, headers: Headers
+) -> Stream | OpenedFile | Upgrade:
     if isinstance(body, OpenedFile):
         body.head = ResponseHead(status, headers.to_fields())
         return body
+    if isinstance(body, Upgrade):
+        body.headers.clear()
+        return body.amended(status, headers.items())
     length = headers.pop("content-length", None)
     length_bytes = None if length is None else int(length)
     return Stream(body.pieces, status=status, headers=headers, length=length_bytes)

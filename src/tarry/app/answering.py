@@ -19,6 +19,7 @@ from tarry.app.request import Request, request_of
 from tarry.app.responses import SendFile, Stream
 from tarry.app.results import Answer, Lasting, amend, amended, answer_for
 from tarry.app.streaming import send_stream
+from tarry.app.websocket_endpoints import Upgrade
 from tarry.exchange import ClientGone, Exchange
 
 logger: Final = logging.getLogger("tarry")
@@ -87,7 +88,7 @@ class Answerer:
         self.send(exchange, await open_file(file, exchange.head, self._lanes.in_thread))
 
     def transmit(self, exchange: Exchange, answer: Answer | Lasting | OpenedFile) -> None:
-        """Send an answer to the client, or begin to send a stream; see `send`."""
+        """Send an answer to the client, or begin to send what lasts longer; see `send`."""
         if isinstance(answer, tuple):
             request = exchange.context
             exchange.respond(*answer)
@@ -103,6 +104,8 @@ class Answerer:
                 await send_stream(exchange, lasting, in_thread)
             elif isinstance(lasting, SendFile):
                 await send_file(exchange, lasting, in_thread)
+            elif isinstance(lasting, Upgrade):
+                await lasting.run()
             else:
                 await lasting.send(exchange, in_thread)
         finally:

@@ -7,6 +7,7 @@ from tarry.app.params import Argument, Cookies
 from tarry.app.places import read_cookies
 from tarry.app.request import Request, request_of
 from tarry.app.responses import Response
+from tarry.app.websockets import WebSocket
 from tarry.exchange import Exchange
 from tarry.message.headers import Headers
 
@@ -62,4 +63,5 @@ def standard_binders() -> dict[Any, Binder]:
         Headers: lambda exchange, _: Headers.from_fields(exchange.head.headers),
         Cookies: lambda exchange, _: Cookies(read_cookies(exchange)),
         Groups: lambda _, context: Groups(context.path_values),
+        WebSocket: lambda exchange, context: WebSocket(exchange, context.path),
     }

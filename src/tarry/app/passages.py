@@ -21,6 +21,7 @@ from tarry.app.lanes import Lanes
 from tarry.app.request import Request
 from tarry.app.responses import Stream
 from tarry.app.results import Answer
+from tarry.app.websocket_endpoints import Upgrade
 from tarry.exchange import Exchange
 
 Inside = Callable[[Exchange], None]
@@ -131,7 +132,7 @@ class Passage:
 
     # ---- backward ------------------------------------------------------------------------
 
-    def _come_back(self, answer: Answer | Stream | OpenedFile) -> None:
+    def _come_back(self, answer: Answer | Stream | OpenedFile | Upgrade) -> None:
         self._go_back(answered(answer))
 
     def _go_back(self, response: Answered) -> None:

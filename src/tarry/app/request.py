@@ -5,12 +5,12 @@ error handlers and `tarry.request` share it, and with it what was decoded.
 """
 
 import asyncio
+import contextlib
 import io
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final
 
 from tarry.app.current import current_exchange
-from tarry.app.dependencies import Stack
 from tarry.app.errors import HttpError
 from tarry.app.events import REQUEST_EVENTS, Emitter
 from tarry.app.faults import ConversionError
@@ -51,7 +51,7 @@ class Request:
         # about, where the answer goes first, and what is cleaned up when it has gone.
         self.told: HttpError | None = None
         self.divert: Callable[[Any], None] | None = None
-        self.stack: Stack | None = None
+        self.stack: contextlib.ExitStack | contextlib.AsyncExitStack | None = None
 
     @property
     def method(self) -> str:

@@ -16,6 +16,7 @@ from tarry.app.addresses import ADDRESSES
 from tarry.app.fileobjects import stream_of
 from tarry.app.responses import Events, Html, Response, SendFile, Stream
 from tarry.app.server_sent_events import event_stream
+from tarry.app.websocket_endpoints import Upgrade
 from tarry.message.cookies import SetCookie
 from tarry.message.headers import Headers
 from tarry.message.heads import Field, ResponseHead
@@ -23,7 +24,7 @@ from tarry.message.heads import Field, ResponseHead
 Answer = tuple[ResponseHead, bytes]
 """The head and the whole body of an answer."""
 
-Lasting = Stream | SendFile
+Lasting = Stream | SendFile | Upgrade
 """What goes on when a handler has returned."""
 
 CONTENT_TYPE: Final = b"content-type"
@@ -138,6 +139,10 @@ def _stream(stream: Stream) -> Stream:
     return stream
 
 
+def _upgrade(upgrade: Upgrade) -> Any:
+    return upgrade
+
+
 def _generator(pieces: Generator[Any] | AsyncGenerator[Any]) -> Stream:
     return Stream(pieces)
 
@@ -170,6 +175,7 @@ _BY_BASE: Final[dict[type, Callable[[Any], Answer | Lasting]]] = {
     Events: event_stream,
     Path: _path,
     SendFile: _send_file,
+    Upgrade: _upgrade,
     Generator: _generator,
     AsyncGenerator: _generator,
 }

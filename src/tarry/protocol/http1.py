@@ -478,6 +478,12 @@ class HTTP1Engine:
         elif self._dropping:
             self.closing = True
 
+    def release(self) -> bytes:
+        """Give the connection to another protocol: what came after the last head."""
+        rest, self._held = bytes(self._held), bytearray()
+        self.more = False
+        return rest
+
     def pending_bytes(self, stream_id: int) -> int:
         """Always 0: HTTP/1.1 has no flow control of its own."""
         return 0

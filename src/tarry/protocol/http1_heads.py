@@ -16,6 +16,9 @@ _BARE_LINE_END: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 _TOKEN_CHARACTER: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _CODING: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
+_UPGRADE: Final = b"connection: upgrade\r\nupgrade: websocket\r\n"
+"""Each 426 says to what (RFC 9110 section 15.5.22); there is one thing it can be."""
+
 MAX_REQUEST_LINE_OVERHEAD_BYTES: Final = 64
 """Room for the method, two spaces and the version beside the target."""
 
@@ -24,6 +27,8 @@ def encode(head: ResponseHead) -> bytes:
     """The status line and the fields of an answer."""
     lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, phrase(head.status).encode())]
     lines += [b"%b: %b\r\n" % field for field in head.fields]
+    if head.status == 426:
+        lines.append(_UPGRADE)
     return b"".join(lines)
 
 

@@ -266,6 +266,25 @@ class Connection(asyncio.Protocol, Timed):
             self.corked = False
         self._flush()
 
+    def release(self, successor: asyncio.Protocol) -> tuple[asyncio.Transport, bytes, bool]:
+        """Give the socket to another protocol after a handshake, and take no further part.
+
+        Returns the socket, what came behind the handshake, and whether writing is paused.
+        """
+        transport = self._transport
+        self.lost = True
+        self.open.clear()
+        self.service.timers.remove(self)
+        self.service.closed(self)
+        out = self.engine.data_to_send()
+        if out:
+            transport.write(out)
+        transport.set_protocol(successor)
+        if self._reading_paused:
+            transport.resume_reading()
+        engine = cast("HTTP1Engine", self.engine)  # the only one with such handshakes
+        return transport, engine.release(), self._writing_paused
+
     def is_full(self, stream: Stream) -> bool:
         """Whether a stream should wait before it sends more."""
         if self._writing_paused:

@@ -1,8 +1,9 @@
 """The exchange of one request on a connection: answers go to its engine."""
 
 from tarry.descriptors import Descriptor
-from tarry.exchange import ClientGone, Exchange, InThread
+from tarry.exchange import ClientGone, Exchange, InThread, WebSocketHandshake
 from tarry.message.heads import ResponseHead
+from tarry.message.websockets import WebSocketOptions
 from tarry.server.sendfile import send_by_kernel
 from tarry.server.service import CLIENT_LEFT
 
@@ -129,6 +130,16 @@ class Stream(Exchange):
                 connection.engine.abort(self.head.stream_id)
             self.answered = True
             connection.answered(self)
+
+    def websocket(self, options: WebSocketOptions) -> WebSocketHandshake:
+        """Take the request as one for a WebSocket; nothing is sent before `accept`.
+
+        Raises:
+            HandshakeError: it is none, or not a good one, or the server is stopping.
+        """
+        from tarry.server.handshakes import Handshake  # here, since most servers never need it
+
+        return Handshake(self, options)
 
     def ask_for_body(self) -> None:
         """The body is about to be read: answer `Expect: 100-continue`."""

@@ -7,7 +7,7 @@ other one pause writing, so back-pressure works as it does over a network.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 READ_BYTES: Final = 64 * 1024
 """The most that arrives at once."""
@@ -30,6 +30,10 @@ class MemoryTransport(asyncio.Transport):
         self._reading = True
         self._eof_sent = self._eof_delivered = False
         self._closing = self._lost = False
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have another protocol hear of everything from now on."""
+        self._protocol = cast("asyncio.Protocol", protocol)
 
     # ---- sending ----------------------------------------------------------------------
 
