@@ -206,6 +206,7 @@ class Dispatcher:
         """End threads and watchdog, and tell who wants to know."""
         await lifecycle.stop(self.events, self._source)
         self._is_started = False
+        await self._lanes.finish()
         self._lanes.close()
         if self._watchdog is not None:
             self._watchdog.close()

@@ -41,6 +41,9 @@ def lane_of(function: Callable[..., Any], inline: bool) -> Lane:
     return Lane.INLINE if inline else Lane.THREADS
 
 
+FINISH_S: Final = 5.0
+"""How long the end waits for what cleans up; half of what a server has to stop."""
+
 CreateTask = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 
@@ -79,6 +82,11 @@ class Lanes:
         if self._loop is None:
             raise RuntimeError("the application has not been started")
         return self._loop
+
+    async def finish(self, timeout_s: float = FINISH_S) -> None:
+        """Wait for what was begun by `start`, such as cleaning up after an answer."""
+        if self._background:
+            await asyncio.wait(self._background, timeout=timeout_s)
 
     def close(self) -> None:
         """End the threads when they have done what they have."""

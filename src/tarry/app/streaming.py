@@ -41,6 +41,7 @@ async def send_stream(
     if isinstance(stream.pieces, EventPieces):
         stream.pieces.in_thread = in_thread
     pieces = iterate(stream.pieces, in_thread)
+    is_closed = False
     try:
         exchange.start(stream_head(stream))
         if exchange.head.method != b"HEAD":
@@ -49,11 +50,19 @@ async def send_stream(
             )
             async for piece in there:
                 await exchange.write(as_bytes(piece))
+        # Before the end, so that who has the whole answer knows that it is closed.
+        is_closed = True
+        await _close(pieces)
         exchange.end()
     finally:
-        close = getattr(pieces, "aclose", None)
-        if close is not None:
-            await close()
+        if not is_closed:
+            await _close(pieces)
+
+
+async def _close(pieces: AsyncIterator[str | bytes]) -> None:
+    close = getattr(pieces, "aclose", None)
+    if close is not None:
+        await close()
 
 
 class _WhileThere:
