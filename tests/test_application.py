@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import json
 import logging
 import select
+import socket
+import struct
 import threading
+from typing import Annotated
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tarry import (
     App,
     BinderContext,
+    Body,
+    BuildError,
+    ClientGone,
     Headers,
     Html,
     HttpError,
@@ -22,7 +31,9 @@ from tarry import (
     Request,
     RouteError,
     Stream,
+    WebSocket,
 )
+from tests.both.clients import ask_http1, ask_http2
 from tests.wire import Wire, ask
 
 
@@ -346,10 +357,418 @@ def test_more_requests_than_may_wait_for_a_thread(start):
         while len(waiting) > 1:
             readable, _, _ = select.select(waiting, [], [], 10)
             assert readable, "too few were refused"
-            for socket in readable:
-                reply = waiting.pop(socket).read()
+            for each in readable:
+                reply = waiting.pop(each).read()
                 assert (reply.status, reply.get("retry-after")) == (503, "1")
         go_on.set()
         (last,) = waiting.values()
 
         assert [wire.read().body for wire in (first, last)] == [b"done"] * 2
+
+
+# ── filters ───────────────────────────────────────────────────────────────────────────────
+
+
+def after(change):
+    """A filter in each form that changes the response, and whether it is inline."""
+
+    def plain(request):
+        response = yield
+        change(response)
+
+    async def asynchronous(request):
+        response = yield
+        change(response)
+
+    async def around(request, next):
+        response = await next(request)
+        change(response)
+        return response
+
+    return [(plain, True), (plain, False), (asynchronous, False), (around, False)]
+
+
+def marked(response):
+    response.headers["x-run"] = str(response.status)
+
+
+def socket_url(url):
+    return url.replace("http://", "ws://")
+
+
+@pytest.mark.parametrize("form", range(4))
+def test_handshakes_go_through_filters(start, form, caplog):
+    app = App()
+    function, inline = after(marked)[form]
+    app.filter(inline=inline)(function)
+
+    @app.websocket("/")
+    async def echo(socket: WebSocket):
+        async for message in socket:
+            await socket.send(message)
+
+    @app.websocket("/closed", handshake=lambda socket: False)
+    async def closed(socket: WebSocket):
+        pass
+
+    url = socket_url(start(app))
+    with connect(url) as socket:
+        socket.send("a")
+        assert socket.recv() == "a"
+        assert socket.response.headers["x-run"] == "101"
+    with pytest.raises(InvalidStatus) as raised, connect(f"{url}/closed"):
+        pass
+    assert raised.value.response.headers["x-run"] == "403"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("form", range(4))
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (lambda response: setattr(response, "status", 200), 101),
+        (lambda response: setattr(response, "status", 403), 500),
+        (lambda response: setattr(response, "body", "no"), 500),
+        (lambda response: response.headers.add("x-a", "\r\n"), 500),
+    ],
+)
+def test_what_is_left_of_a_handshake_that_a_filter_spoils(start, form, change, status, caplog):
+    app = App()
+    function, inline = after(change)[form]
+    app.filter(inline=inline)(function)
+    app.websocket("/")(socket_that_ends)
+
+    assert handshake_status(start(app)) == status
+    assert len(caplog.records) == (status == 500)
+
+
+async def socket_that_ends(socket: WebSocket):
+    pass
+
+
+def handshake_status(url):
+    try:
+        with connect(socket_url(url)) as socket:
+            return socket.response.status_code
+    except InvalidStatus as error:
+        return error.response.status_code
+
+
+def test_a_filter_refuses_a_handshake_and_the_connection_lives_on(start):
+    app = App()
+    app.websocket("/")(socket_that_ends)
+    app.add_route("/plain", lambda: "plain", inline=True)
+
+    @app.filter("/", inline=True)
+    def refuse(request):
+        return 403, "no sockets today"
+
+    key = "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA=="
+    fields = ("upgrade: websocket", "connection: upgrade", "sec-websocket-version: 13", key)
+    with Wire(start(app)) as wire:
+        wire.send(get("/", *fields) + get("/plain"))
+        assert wire.read().body == b"no sockets today"
+        assert wire.read().body == b"plain"
+
+
+@pytest.mark.parametrize("form", range(4))
+def test_lengths_stay_known_through_filters(start, form, tmp_path):
+    app = App()
+    function, inline = after(marked)[form]
+    app.filter(inline=inline)(function)
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 200_000)
+    app.add_route("/file", lambda: path)
+    app.add_route("/stream", lambda: Stream([b"abc"], length=3))
+    with Wire(start(app)) as wire:
+        for target, length in (("/file", 200_000), ("/stream", 3)):
+            for method in ("HEAD", "GET"):
+                wire.send(get(target).replace(b"GET", method.encode(), 1))
+                reply = wire.read(method)
+                assert reply.get("content-length") == str(length)
+                assert reply.get("x-run") == "200"
+                assert len(reply.body) == (0 if method == "HEAD" else length)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_body_where_there_is_none_does_not_confuse_the_connection(start, status):
+    app = App()
+
+    @app.filter
+    async def spoil(request, next):
+        response = await next(request)
+        response.status, response.body = status, "no such body"
+        return response
+
+    app.add_route("/", lambda: "fine", inline=True)
+    with Wire(start(app)) as wire:
+        for _ in range(3):
+            wire.send(get("/"))
+            assert wire.read().status == status
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_context_variables_of_a_request_are_not_those_of_the_next(start, loop):
+    app = App()
+    user = contextvars.ContextVar("user", default="nobody")
+
+    @app.filter(inline=True)
+    def identify(request):
+        if "x-user" in request.headers:
+            user.set(request.headers["x-user"])
+
+    async def coroutine():
+        await asyncio.sleep(0)
+        return user.get()
+
+    app.add_route("/inline", lambda: user.get(), inline=True)
+    app.add_route("/thread", lambda: user.get())
+    app.add_route("/async", coroutine)
+    paths = ("/inline", "/thread", "/async")
+    with Wire(start(app, loop=loop)) as wire:
+        for path in paths:
+            for other in paths:
+                wire.send(get(path, "x-user: ada") + get(other))
+                assert [wire.read().body, wire.read().body] == [b"ada", b"nobody"]
+
+
+def test_streams_pass_filters_piece_by_piece(start):
+    app, go_on = App(), threading.Event()
+    app.filter(after(marked)[3][0])
+
+    @app.get("/")
+    def handler():
+        yield "first"
+        assert go_on.wait(10)
+        yield "second"
+
+    with Wire(start(app)) as wire:
+        wire.send(get("/"))
+        received = b""
+        while b"first" not in received:
+            received += wire.socket.recv(65536)
+        go_on.set()
+        while not received.endswith(b"0\r\n\r\n"):
+            received += wire.socket.recv(65536)
+
+    assert b"x-run: 200" in received
+    assert b"second" in received
+
+
+def test_a_client_that_leaves_in_the_middle_lets_go_of_what_a_filter_holds(start, caplog):
+    app = App()
+    held = []
+    began, ended = threading.Event(), threading.Event()
+
+    @app.filter("/")
+    async def limit(request, next):
+        held.append(request)
+        began.set()
+        try:
+            return await next(request)
+        finally:
+            held.remove(request)
+            ended.set()
+
+    @app.post("/")
+    async def handler(content: Annotated[bytes, Body()]):
+        return content
+
+    app.add_route("/held", lambda: len(held))
+    url = start(app)
+    with Wire(url) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf")
+        assert began.wait(10)
+    assert ended.wait(10)
+    assert reply_to(url, get("/held")).body == b"0"
+    assert not caplog.records
+
+
+def test_the_debug_page_is_for_this_machine(start):
+    app = App(debug=True)
+
+    @app.get("/")
+    def fail():
+        raise ValueError("the reason")
+
+    url = start(app)
+    assert json.loads(reply_to(url, get("/")).body)["detail"] == "the reason"
+    assert b"the reason" in reply_to(url, get("/", "accept: text/html")).body
+
+
+# ── bodies over both protocols ────────────────────────────────────────────────────────────
+
+BOTH = pytest.mark.parametrize("ask_over", [ask_http1, ask_http2])
+
+
+def limited_app():
+    app = App(max_body_bytes=10)
+    group = app.group("/group", max_body_bytes=20)
+
+    async def size(request: Request):
+        return len(await request.body())
+
+    def stored(raw: Annotated[bytes, Body()]):
+        return len(raw)
+
+    def copied(request: Request):
+        return len(request.file.read())
+
+    for path, function in [("/body", size), ("/argument", stored), ("/file", copied)]:
+        app.post(path)(function)
+        group.post(path)(function)
+        group.post(f"/route{path}", max_body_bytes=30)(function)
+    app.post("/unread")(lambda: "early")
+    return app
+
+
+@BOTH
+@pytest.mark.parametrize(("prefix", "limit"), [("", 10), ("/group", 20), ("/group/route", 30)])
+@pytest.mark.parametrize("way", ["/body", "/argument", "/file"])
+def test_a_body_at_the_limit_and_one_beyond(start, ask_over, way, prefix, limit):
+    url = start(limited_app())
+
+    taken = ask_over(url, "POST", prefix + way, body=b"x" * limit)
+    assert (taken.status, taken.body) == (200, b"%d" % limit)
+    refused = ask_over(url, "POST", prefix + way, body=b"x" * (limit + 1))
+    assert (refused.status, refused.complete) == (413, True)
+
+
+@pytest.mark.parametrize("way", ["/body", "/argument", "/file"])
+def test_an_announced_body_is_refused_before_it_comes_and_the_connection_lives(start, way):
+    with Wire(start(limited_app())) as wire:
+        wire.send(f"POST {way} HTTP/1.1\r\nhost: a\r\ncontent-length: 11\r\n\r\n".encode())
+        refused = wire.read()
+        again = f"POST {way} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nxx"
+        wire.send(b"x" * 11 + again.encode())
+
+        assert (refused.status, refused.closes) == (413, False)
+        assert wire.read().body == b"2"
+
+
+@pytest.mark.parametrize("way", ["/body", "/argument", "/file"])
+def test_a_chunked_body_is_refused_at_the_limit_and_the_connection_closes(start, way):
+    head = f"POST {way} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n".encode()
+    with Wire(start(limited_app())) as wire:
+        wire.send(head + b"b\r\n" + b"x" * 11 + b"\r\n")
+        refused = wire.read()
+
+        assert (refused.status, refused.closes) == (413, True)
+    with Wire(start(limited_app())) as wire:
+        wire.send(head + b"a\r\n" + b"x" * 10 + b"\r\n0\r\n\r\n" + get("/nothing"))
+        assert wire.read().body == b"10"
+        assert wire.read().status == 404
+
+
+@pytest.mark.parametrize("way", ["/body", "/argument", "/file"])
+def test_continue_comes_before_a_body_that_is_read(start, way):
+    with Wire(start(limited_app())) as wire:
+        wire.send(
+            f"POST {way} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n"
+            "expect: 100-continue\r\n\r\n".encode()
+        )
+        assert wire.read().status == 100
+        wire.send(b"xx")
+        assert wire.read().body == b"2"
+
+
+@pytest.mark.parametrize(
+    ("path", "length", "status"),
+    [("/body", 11, 413), ("/argument", 11, 413), ("/file", 11, 413), ("/unread", 2, 200),
+     ("/nothing", 2, 404)],
+)  # fmt: skip
+def test_no_continue_for_what_nobody_will_read(start, path, length, status):
+    with Wire(start(limited_app())) as wire:
+        wire.send(
+            f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n"
+            "expect: 100-continue\r\n\r\n".encode()
+        )
+        reply = wire.read()
+
+        assert (reply.status, reply.closes) == (status, True)
+
+
+@BOTH
+def test_a_malformed_content_type_is_no_error_of_the_server(start, ask_over, caplog):
+    app = App()
+    app.post("/")(lambda name="none": name)
+    app.post("/narrowed", params="a")(lambda: "x")
+    url = start(app)
+    for path in ("/", "/narrowed"):
+        for content_type in ("multipart/form-data", ";", "a/b; c"):
+            asked = ask_over(url, "POST", path, [("content-type", content_type)], b"a=1")
+            assert (asked.status, asked.complete) == (400, True)
+
+    assert not caplog.records
+
+
+def test_a_client_that_leaves_within_a_body_frees_the_thread_of_the_handler(start):
+    ended = threading.Event()
+    app = App(max_threads=1)
+
+    @app.post("/")
+    def handler(request: Request):
+        try:
+            return len(request.file.read())
+        except ClientGone:
+            ended.set()
+            raise
+
+    url = start(app)
+    with Wire(url) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nxx")
+    assert ended.wait(10)
+    assert ask_http1(url, "POST", "/", body=b"xx").body == b"2"
+
+
+# ── names and removal ─────────────────────────────────────────────────────────────────────
+
+
+def test_urls_of_named_routes():
+    app = App()
+    app.get("/users/{id:int}", "/people/{id:int}", name="user")(lambda id: id)
+
+    assert app.url_for("user", id=7) == "/users/7"
+    assert app.url_for("user", {"a": [1, "ü"], "b": ""}, id=7) == "/users/7?a=1&a=%C3%BC&b="
+    with pytest.raises(LookupError):
+        app.url_for("users", id=7)
+    with pytest.raises(BuildError):
+        app.url_for("user", id="x")
+
+
+def test_a_route_is_removed_while_it_serves():
+    app = App()
+    app.get("/a", name="a")(lambda: "x")
+    with app.testing() as client:
+        assert client.get("/a").status == 200
+        app.remove_route("a")
+        assert client.get("/a").status == 404
+    with pytest.raises(LookupError):
+        app.remove_route("a")
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_an_endless_stream_to_a_broken_connection_does_not_hold_up_the_others(start, loop):
+    app, begun, reset, closed = App(), threading.Event(), threading.Event(), threading.Event()
+
+    async def endless():
+        begun.set()
+        reset.wait(10)  # so that the connection breaks while the loop looks elsewhere
+        try:
+            while True:
+                yield b"x" * 1000
+        finally:
+            closed.set()
+
+    app.add_route("/", lambda: Stream(endless()))
+    app.add_route("/other", lambda: "other", inline=True)
+    url = start(app, loop=loop)
+    with Wire(url) as wire:
+        wire.send(get("/"))
+        assert begun.wait(10)
+        # A reset instead of an orderly end, as when a program is killed.
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    reset.set()
+
+    assert closed.wait(10)
+    assert reply_to(url, get("/other")).body == b"other"

@@ -355,3 +355,36 @@ def test_there_are_no_websockets_unless_a_server_has_them():
         Recorded().websocket(WebSocketOptions())
 
     assert raised.value.status == 501
+
+
+def test_a_limit_counts_for_what_was_read_before():
+    async def test(exchange):
+        exchange.body.limit(2)
+        exchange.body.feed(b"one")
+        exchange.body.limit(4)
+        reading = asyncio.create_task(exchange.body.read_all())
+        await turns()
+        exchange.body.limit(3)
+        with pytest.raises(BodyTooLarge):
+            exchange.body.limit(2)
+        exchange.body.limit(3)
+        exchange.body.finish([])
+        assert await reading == b"one"
+
+    with_body(test)
+
+
+def test_who_reads_all_and_is_cancelled_leaves_it_to_the_next():
+    async def test(exchange):
+        body = exchange.body
+        reading = asyncio.create_task(body.read_all())
+        for piece in (b"one", b"two"):
+            body.feed(piece)
+            await turns()
+        reading.cancel()
+        await asyncio.wait([reading])
+        assert body.buffered_bytes == 6
+        body.finish([], b"three")
+        assert await body.read_all() == b"onetwothree"
+
+    with_body(test)

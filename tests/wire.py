@@ -49,7 +49,7 @@ class Wire:
 
     def read(self, method: str = "GET") -> Reply:
         """The next response; fails if the connection ends before it is complete."""
-        head = self._until(b"\r\n\r\n").decode("latin-1")
+        head = self.until(b"\r\n\r\n").decode("latin-1")
         line, *rest = head.removesuffix("\r\n\r\n").split("\r\n")
         headers = [tuple(part.strip() for part in text.split(":", 1)) for text in rest]
         reply = Reply(int(line.split(" ")[1]), headers)  # type: ignore[arg-type]  # because of split
@@ -88,7 +88,8 @@ class Wire:
             raise EOFError(f"the connection ended after {self._received!r}")
         self._received += data
 
-    def _until(self, end: bytes) -> bytes:
+    def until(self, end: bytes) -> bytes:
+        """What comes up to `end`, which is part of it."""
         while end not in self._received:
             self._fill()
         at = self._received.index(end) + len(end)
@@ -105,10 +106,10 @@ class Wire:
 
     def _chunks(self) -> bytes:
         body = b""
-        while size := int(self._until(b"\r\n"), 16):
+        while size := int(self.until(b"\r\n"), 16):
             body += self._exactly(size)
             self._exactly(2)
-        self._until(b"\r\n")
+        self.until(b"\r\n")
         return body
 
 

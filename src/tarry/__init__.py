@@ -32,7 +32,7 @@ from tarry.app.responses import (
 )
 from tarry.app.route_options import RegistrationError
 from tarry.app.scanning import ScanError
-from tarry.app.uploads import Upload
+from tarry.app.uploads import Upload, safe_filename
 from tarry.app.websockets import WebSocket
 from tarry.application import App
 from tarry.exchange import BodyTooLarge, ClientGone, WebSocketClosed
@@ -54,5 +54,5 @@ __all__ = [
     "ListenError", "Path", "Query", "Redirect", "RegistrationError", "Request", "Response",
     "RouteError", "ScanError", "SendFile", "ServerEvent", "SetCookie", "Stream", "Upload",
     "WebSocket", "WebSocketClosed", "all_of", "any_of", "controller", "delete", "get", "patch",
-    "post", "put", "request", "route",
+    "post", "put", "request", "route", "safe_filename",
 ]  # fmt: skip

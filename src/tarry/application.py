@@ -10,6 +10,7 @@ from tarry.app.dispatch import DEFAULT_MAX_QUEUED, DEFAULT_MAX_THREADS, Dispatch
 from tarry.app.failures import ErrorKey
 from tarry.app.filters import Filter
 from tarry.app.matching import path_matcher, regexp_matcher
+from tarry.app.params import describe_function
 from tarry.app.registration import Registrar
 from tarry.app.route_options import Registration, RegistrationError, RouteOptions
 from tarry.app.websocket_classes import class_endpoint
@@ -76,6 +77,11 @@ class App(Registrar):
         Raises:
             RegistrationError, TypeError, ValueError: saying what is wrong.
         """
+        if paths and callable(paths[0]):
+            raise RegistrationError(
+                "websocket: a path comes first, such as websocket('/chat'),"
+                f" not function {describe_function(paths[0])}"
+            )
 
         def register(function: Function) -> Function:
             endpoint: Callable[..., Any]
@@ -156,6 +162,8 @@ class App(Registrar):
         """
         if callable(path):
             return self.filter()(path)
+        if not isinstance(path, str | None):
+            raise TypeError(f"a filter is a function, or belongs to a path, not {path!r}")
         if path is not None and regexp is not None:
             raise RegistrationError("a filter has a path or a regexp, not both")
         matches = None
@@ -185,6 +193,8 @@ class App(Registrar):
         Raises:
             ValueError: there is no such event.
             TypeError: no function, or one that needs what the event does not have.
+            RuntimeError: the application is being served already, and nobody
+                listened to requests, responses or clients that leave.
         """
         if name in self._dispatcher.TOLD_BY_FILTER:
             self._dispatcher.tell_requests()

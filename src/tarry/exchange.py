@@ -95,7 +95,8 @@ class RequestBody:
         Neither is called if the client leaves.
         """
         self._callback, self._refused = callback, refused
-        self._want()
+        if not self._wanted:
+            self._want()
         if self._error is not None:  # refused at once, or the client has left
             return
         if self.ended:
@@ -115,7 +116,8 @@ class RequestBody:
         """
         if self._waiter is not None:
             raise RuntimeError("two readers wait for one body; let one of them read it")
-        self._want()
+        if not self._wanted:
+            self._want()
         while not self._pieces and not self.ended:
             if self._error is not None:
                 raise self._error
@@ -129,25 +131,39 @@ class RequestBody:
         return self._take()
 
     async def read_all(self) -> bytes:
-        """What is left of the body, in one piece; raises what `read` does."""
-        pieces = []
-        while piece := await self.read():
-            pieces.append(piece)
+        """What is left of the body, in one piece; raises what `read` does.
+
+        Who is cancelled loses nothing: it is read again by the next one.
+        """
+        pieces: list[bytes] = []
+        try:
+            while piece := await self.read():
+                pieces.append(piece)
+        except asyncio.CancelledError:
+            self._pieces[:0] = pieces
+            self.buffered_bytes += sum(map(len, pieces))
+            raise
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def limit(self, max_bytes: int) -> None:
+        """Change `max_bytes`, also when somebody has begun to read.
+
+        Raises:
+            BodyTooLarge: more than that has been read already.
+        """
+        self.max_bytes = max_bytes
+        if self._wanted and self._received_bytes > max_bytes:
+            raise BodyTooLarge(max_bytes)
+
     def _want(self) -> None:
-        if self._wanted:
-            return
         self._wanted = True
-        size = self._received_bytes
-        if self._exchange is not None:
-            # The engine has checked that it is a number.
-            announced = self._exchange.head.headers.get(b"content-length")
-            size = max(size, int(announced or 0))
-        if size > self.max_bytes:
+        exchange = self._exchange
+        # The engine has checked that it is a number.
+        announced = exchange and exchange.head.headers.get(b"content-length")
+        if self._received_bytes > self.max_bytes or (announced and int(announced) > self.max_bytes):
             self.fail(BodyTooLarge(self.max_bytes))
-        elif self._exchange is not None and self._exchange.head.expect_continue:
-            self._exchange.ask_for_body()
+        elif exchange is not None and exchange.head.expect_continue:
+            exchange.ask_for_body()
 
     def _take(self) -> bytes:
         pieces, self._pieces = self._pieces, []
@@ -173,6 +189,7 @@ class RequestBody:
         if callback is not None and not self._pieces and len(data) <= self.max_bytes:
             # All at once, as most bodies come.
             self.ended = True
+            self._received_bytes = len(data)
             self._exchange = self._callback = self._refused = None
             self.whole = data
             callback(data)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from tarry.app.errors import HttpError
+from tarry.app.filters import Filter
 from tarry.app.lanes import Lane, lane_of
 from tarry.app.request import Request
 from tarry.app.responses import Html, Redirect, Response, Stream
@@ -376,3 +377,111 @@ def test_a_plain_stream_is_read_in_the_threads_of_the_handlers():
         yield threading.current_thread().name
 
     assert once(serving(lambda: Stream(pieces()))).body.startswith(b"tarry-handler")
+
+
+# ── the response as an argument ───────────────────────────────────────────────────────────
+
+
+@LANES
+def test_an_injected_response_amends_what_is_returned(lane):
+    def handler(response: Response):
+        response.status = 201
+        response.headers["x-a"] = "1"
+        response.set_cookie("sid", "abc")
+        return {"id": 7}
+
+    function, inline = lanes(handler)[lane]
+    asked = once(serving(function, inline=inline))
+
+    assert (asked.status, asked.json, asked.headers[b"x-a"]) == (201, {"id": 7}, b"1")
+    assert asked.headers[b"set-cookie"].startswith(b"sid=abc")
+
+
+@LANES
+@pytest.mark.parametrize(
+    ("status", "result", "answered"),
+    [(200, None, 204), (202, None, 202), (201, (203, "x"), 201), (200, Response("x", 202), 202)],
+)
+def test_the_status_of_an_injected_response(lane, status, result, answered):
+    def handler(response: Response):
+        response.status = status
+        response.headers["x-a"] = "1"
+        return result
+
+    function, inline = lanes(handler)[lane]
+    asked = once(serving(function, inline=inline))
+
+    assert (asked.status, asked.headers[b"x-a"]) == (answered, b"1")
+
+
+@LANES
+def test_an_injected_response_may_be_returned(lane):
+    def handler(response: Response):
+        response.body = "whole"
+        response.headers["x-a"] = "1"
+        return response
+
+    function, inline = lanes(handler)[lane]
+    asked = once(serving(function, inline=inline))
+
+    assert (asked.status, asked.body, asked.headers[b"x-a"]) == (200, b"whole", b"1")
+
+
+@LANES
+def test_an_injected_response_amends_no_error(lane):
+    def handler(response: Response):
+        response.status = 201
+        response.headers["x-a"] = "1"
+        raise HttpError(409)
+
+    function, inline = lanes(handler)[lane]
+    asked = once(serving(function, inline=inline))
+
+    assert asked.status == 409
+    assert b"x-a" not in asked.headers
+
+
+@LANES
+def test_an_injected_response_amends_a_stream(lane):
+    def handler(response: Response):
+        response.headers["x-a"] = "1"
+        return Stream(["a", "b"])
+
+    function, inline = lanes(handler)[lane]
+    asked = once(serving(function, inline=inline))
+
+    assert (asked.body, asked.headers[b"x-a"]) == (b"ab", b"1")
+
+
+# ── bodies that do not come ───────────────────────────────────────────────────────────────
+
+
+@LANES
+@pytest.mark.parametrize("filtered", [False, True])
+def test_a_handler_whose_body_does_not_come_is_not_called(lane, filtered, caplog):
+    called = []
+
+    async def step(request):
+        return None
+
+    def handler(item: Item):
+        called.append(item)
+
+    async def run():
+        function, inline = lanes(handler)[lane]
+        dispatcher = serving(function, methods=["POST"], inline=inline)
+        if filtered:
+            dispatcher.add_filter(Filter(step))
+        async with started(dispatcher):
+            exchange = Recorded("POST", body=True)
+            dispatcher.handle(exchange)
+            exchange.body.feed(b'{"a":')
+            await turns()
+            exchange.leave()
+            if filtered:  # who runs around it has to hear of its end
+                await asyncio.wait_for(exchange.complete.wait(), WAIT_S)
+                assert exchange.aborted
+
+    asyncio.run(run())
+    assert not called
+    assert not caplog.records

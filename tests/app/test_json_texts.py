@@ -286,3 +286,26 @@ def test_depth_is_counted_outside_of_strings(value):
 
     assert json_reader(Any)(text % json.dumps(within[0]).encode())
     assert refused(Any, text % json.dumps(within).encode()) == TOO_DEEP
+
+
+class Price(msgspec.Struct):
+    amount: Decimal
+    limit: Decimal = Decimal("Infinity")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'"sNaN"', b'"NaN"', b'"-Infinity"', b'"inf"', b"1e999999999", b'"1E-999999999"',
+     b'"\\u0073NaN"', b'"1e\xef\xbc\x99\xef\xbc\x99\xef\xbc\x99"', b'"1e9_9_9"', b"1" * 400],
+)  # fmt: skip
+@pytest.mark.parametrize("wrap", ["[%s]", '{"amount":%s}'])
+def test_decimals_that_no_float_could_hold_are_refused(text, wrap):
+    kind = Price if "amount" in wrap else list[Decimal]
+    with pytest.raises(ConversionError, match="decimal"):
+        json_reader(kind)(wrap.encode() % text)
+
+
+@pytest.mark.parametrize("text", ["1.20", "-0.5", "1e30", "1e-30", "0"])
+def test_ordinary_decimals(text):
+    assert json_reader(Decimal)(text.encode()) == Decimal(text)
+    assert json_reader(Price)(f'{{"amount":"{text}"}}'.encode()).limit == Decimal("Infinity")

@@ -206,3 +206,13 @@ def test_refusals_name_function_place_and_argument(function, name, reason):
 @pytest.mark.parametrize(("function", "reason"), [(type, "no signature"), ("view", "callable")])
 def test_what_has_no_signature(function, reason):
     assert reason in refusal(function)
+
+
+def test_a_function_can_use_what_is_defined_below_it():
+    def handler(name: str):
+        return below(name)
+
+    assert only(handler).name == "name"
+
+    def below(name):
+        return name

@@ -57,6 +57,8 @@ def test_an_expression_is_shown_as_one():
     ("text", "words"),
     [
         ("", "empty"),
+        ("users/.*", "regexp 'users/.*' matches no path, since a path begins with '/'"),
+        ("^users", "write '^/users'"),
         ("/(a", "regexp '/(a': missing ), unterminated subpattern at position 1"),
         ("/a**", "at position"),
         ("/a{99999999999}", "too large"),
@@ -69,6 +71,11 @@ def test_refused(text, words):
         parse_regexp(text)
 
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [".*x", "(/x)+", "[/]x", "x*/y", "xy|/x", r"\/x", "x?/y", "^/x"])
+def test_what_may_match_a_path_is_taken(text):
+    assert parse_regexp(text).text == text
 
 
 def test_only_short_paths_are_asked_about():

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
 from tarry.app.errors import HttpError
+from tarry.app.lanes import Lanes
 from tarry.app.request import Request
 from tarry.exchange import ClientGone
 from tarry.message.cookies import CookiesTooLarge
 from tarry.message.target import InvalidTarget
+from tests.app.serving import WAIT_S, once, serving, started
 from tests.exchanges import Recorded, turns
 
 
@@ -146,6 +149,9 @@ def test_a_client_that_leaves_in_the_middle():
     reading(test)
 
 
+JSON = [("Content-Type", "application/json")]
+
+
 @pytest.mark.parametrize(
     ("body", "value"), [(b'{"a":[1,null]}', {"a": [1, None]}), (b"7", 7), ('"ü"'.encode(), "ü")]
 )
@@ -157,7 +163,7 @@ def test_json(body, value):
         assert await request.json() == value
         assert await request.json() == value
 
-    reading(test)
+    reading(test, headers=JSON)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'"\xff"', b"{} {}", b"nan"])
@@ -170,4 +176,68 @@ def test_malformed_json(body):
 
         assert caught.value.status == 400
 
-    reading(test)
+    reading(test, headers=JSON)
+
+
+# ── events ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_client_that_leaves_is_told_on_the_loop_also_to_who_listens_too_late(late):
+    left, listening = threading.Event(), threading.Event()
+    told = []
+
+    def handler(request: Request):
+        if late:
+            left.wait(WAIT_S)
+        request.on("gone", lambda: told.append(threading.current_thread().name), inline=True)
+        listening.set()
+        left.wait(WAIT_S)
+
+    async def run():
+        async with started(serving(handler, methods=["POST"])) as dispatcher:
+            exchange = Recorded("POST", body=True)
+            dispatcher.handle(exchange)
+            if not late:
+                await asyncio.to_thread(listening.wait, WAIT_S)
+            exchange.leave()
+            left.set()
+            await asyncio.wait_for(exchange.complete.wait(), WAIT_S)
+            await turns()
+
+    asyncio.run(run())
+    assert told == ["MainThread"]
+
+
+def test_who_no_longer_listens_hears_nothing():
+    told = []
+
+    async def handler(request: Request):
+        first = request.on("end", lambda: told.append(1), inline=True)
+        request.on("end", lambda: told.append(2), inline=True)
+        request.off("end", first)
+
+    assert once(serving(handler, methods=["POST"]), "POST", body=b"x").status == 204
+    assert told == [2]
+
+
+@pytest.mark.parametrize(("name", "function"), [("dta", turns), ("data", lambda piece: None)])
+def test_what_cannot_be_listened_to(name, function):
+    async def run():
+        with pytest.raises((ValueError, TypeError)):
+            Request(Recorded(), Lanes(1, 1)).on(name, function)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("headers", [[], [("Content-Type", "text/plain")]])
+def test_json_has_to_say_so(headers):
+    async def test(request, body_of_exchange):
+        body_of_exchange.feed(b"{}")
+        body_of_exchange.finish([])
+        with pytest.raises(HttpError, match="has to be application/json") as caught:
+            await request.json()
+
+        assert caught.value.status == 415
+
+    reading(test, headers=headers)

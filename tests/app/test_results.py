@@ -149,6 +149,21 @@ def test_json_comes_back_as_it_was(value):
     assert json.loads(body) == [value]
 
 
+class Number(int):
+    pass
+
+
+class Share(float):
+    pass
+
+
+def test_types_derived_from_plain_ones_stand_in_json_as_those():
+    # As in the standard library; msgspec leaves them to us.
+    result = {"text": Shout("hi"), "html": Html("<b>"), "number": Number(3), "share": Share(0.5)}
+
+    assert answer_for(result)[1] == b'{"text":"hi","html":"<b>","number":3,"share":0.5}'
+
+
 def test_a_type_is_looked_up_by_its_bases_and_then_known():
     kind = type("Late", (Settings,), {})
 

@@ -55,6 +55,11 @@ def test_each_connection_gets_an_object_of_its_own(noting):
     assert {number for _, number, *_ in noting.told[3:]} == {2}
 
 
+def test_the_endpoint_has_the_name_of_the_class():
+    """People find it by that in the site map."""
+    assert class_endpoint(Noting).__name__ == "Noting"
+
+
 def test_a_singleton_is_one_for_all(noting):
     with serving({"/": class_endpoint(noting, singleton=True)}) as server:
         for _ in range(2):

@@ -195,6 +195,16 @@ def test_an_encoding_that_changes_nothing_and_a_right_length_are_fine(encoding):
     assert read(raw)[0][1] == b"12345"
 
 
+@pytest.mark.parametrize("space", [b"\n", b"\x0b", b"\x0c", b"\x1c", b"\xc2\x85", b"\xc2\xa0"])
+def test_white_space_is_no_part_of_a_header_name(space):
+    """Another program on the way would take the header for one that it does not know."""
+    head = b"Content-Disposition: form-data; name=a\r\n\r\n"
+
+    refused(body(space + head), InvalidForm, "header")
+    refused(body(head.replace(b":", space + b":")), InvalidForm, "header")
+    refused(body(head.replace(b":", b" :")), InvalidForm, "header")
+
+
 def test_charset_is_an_ordinary_field():
     raw = body(part(b"iso-8859-1", 'name="_charset_"'), part("é".encode()))
 

@@ -554,3 +554,23 @@ def test_nothing_goes_past_an_engine_that_closes():
     engine.abort(0)
 
     assert not engine.count_sent(0, 0)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"/ HTTP/1.1\r\nhost: a\r\nx: \x1b\r\n\r\n", b"/ HTTP/1.1\r\n\r\n", b"/\r\n",
+     b"/" + b"a" * 9000, b"/#a HTTP/1.1\r\nhost: a\r\n\r\n",
+     b"/ HTTP/1.1\r\nhost: a\r\nx: " + b"y" * 17_000 + b"\r\n\r\n"],
+)  # fmt: skip
+@pytest.mark.parametrize("before", [b"", b"\r\n"])
+def test_a_refused_head_request_gets_no_body(before, rest):
+    """RFC 9110 section 9.3.2."""
+    for method, body in ((b"HEAD ", b""), (b"HEAP ", b"why")):
+        engine = new_engine()
+        with pytest.raises(PeerError) as caught:
+            engine.receive_data(before + method + rest)
+        engine.refuse(0, ResponseHead(caught.value.status), b"why", STAMP)
+        sent = engine.data_to_send()
+
+        assert b"content-length: 3\r\n" in sent
+        assert sent.partition(b"\r\n\r\n")[2] == body

@@ -464,7 +464,7 @@ def test_a_piece_leaves_at_once(serve, keeping):
         server.until(lambda: keeping.exchanges)
         exchange = keeping.exchanges[0]
         server.call(exchange.start, ResponseHead(200, [(b"content-length", b"6")]))
-        wire._until(b"\r\n\r\n")
+        wire.until(b"\r\n\r\n")
         server.call(exchange.send, b"one")
         assert wire._exactly(3) == b"one"
         server.call(exchange.send, b"two")

@@ -103,7 +103,7 @@ def open_descriptors():
 
 def body_of(wire):
     """The body of the next answer; `Wire.read` would copy it with each piece."""
-    head = wire._until(b"\r\n\r\n").lower()
+    head = wire.until(b"\r\n\r\n").lower()
     if b"chunked" in head:
         return wire._chunks()
     size = int(head.partition(b"content-length:")[2].split(b"\r")[0])
@@ -327,7 +327,7 @@ def test_a_client_that_takes_slowly_is_not_cut(serve, tmp_path):
     with slow(server, 500_000) as wire:
         wire.send(GET)
         until_stuck(server)
-        wire._until(b"\r\n\r\n")
+        wire.until(b"\r\n\r\n")
         taken = len(wire._take(len(wire._received)))
         # Each part is more than the sockets of Linux hold, so the server sees that it is taken.
         for part in (8_000_000, 16_000_000, 24_000_000, size):

@@ -237,7 +237,7 @@ def test_a_client_that_reads_slowly_is_not_cut(serve):
     with slow_client(server, 500_000) as wire:
         wire.send(GET)
         server.until(lambda: stuck(server))
-        wire._until(b"\r\n\r\n")
+        wire.until(b"\r\n\r\n")
         taken_bytes = len(wire._take(len(wire._received)))
         # Each part is more than the sockets of Linux hold, so the server sees that it is taken.
         for part in (8_000_000, 16_000_000, 24_000_000, len(huge)):

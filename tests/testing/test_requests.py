@@ -80,6 +80,16 @@ def test_a_path_begins_with_a_slash(path):
         outgoing("GET", path, "here", {})
 
 
+def test_an_option_that_there_is_not_is_no_empty_body():
+    with pytest.raises(TypeError, match="no option 'content'; there are headers, cookies, json, "):
+        outgoing("POST", "/", "here", {"content": b"abc"})
+
+
 def test_a_request_has_one_body():
     with pytest.raises(ValueError, match="one body"):
         outgoing("POST", "/", "here", {"json": 1, "data": b""})
+
+
+def test_an_option_that_there_is_not():
+    with pytest.raises(TypeError, match="no option 'header'; there are headers, cookies, json"):
+        outgoing("GET", "/", "a", {"header": {}})

@@ -11,8 +11,8 @@ from tarry.app.responses import Response, SendFile, Stream
 from tarry.app.results import Answer, Lasting, ResultError, add_converter, answer_for
 from tarry.app.streaming import stream_head
 from tarry.app.websocket_endpoints import Upgrade
-from tarry.message.headers import Headers
-from tarry.message.heads import Fields, ResponseHead
+from tarry.message.headers import Headers, LazyHeaders
+from tarry.message.heads import ResponseHead
 
 
 class Answered(Response):
@@ -23,11 +23,11 @@ class Answered(Response):
     `cookies` then stay, except for the type and length of the old body.
     """
 
-    __slots__ = ("_given", "_head", "_headers")
+    __slots__ = ("_given", "_given_status", "_head", "_headers")
 
-    def __init__(self, head: ResponseHead, body: Any) -> None:
+    def __init__(self, head: ResponseHead, body: Any, *, status: int | None = None) -> None:
         self.body = self._given = body
-        self.status = head.status
+        self.status = self._given_status = head.status if status is None else status
         self.cookies = []
         self._head = head
         self._headers: Headers | None = None
@@ -36,7 +36,7 @@ class Answered(Response):
     def headers(self) -> Headers:
         """The header fields of the answer, to look at and to change."""
         if self._headers is None:
-            self._headers = Headers.from_fields(Fields(self._head.fields))
+            self._headers = LazyHeaders(self._head)
         return self._headers
 
     @headers.setter
@@ -50,16 +50,23 @@ class Answered(Response):
             InvalidField: a header or cookie that would break the message.
             ResultError: a body that cannot be sent.
         """
-        same_head = self._headers is None and not self.cookies and self.status == self._head.status
+        headers, body = self._headers, self.body
+        is_same = body is self._given and self.status == self._given_status
+        if headers is None and not self.cookies and is_same:
+            return (self._head, body) if isinstance(body, bytes) else body
+        cookies = [(b"set-cookie", cookie.encode()) for cookie in self.cookies]
         if self.body is not self._given:
             self._convert_body()
-        elif same_head:
-            return (self._head, self.body) if isinstance(self.body, bytes) else self.body
-        fields = self.headers.to_fields()
-        fields += [(b"set-cookie", cookie.encode()) for cookie in self.cookies]
+        elif is_same and isinstance(body, bytes):
+            added = headers.added_fields() if isinstance(headers, LazyHeaders) else None
+            if added is not None or headers is None:
+                # Cookies are secrets of one client: such a head is not kept.
+                extend = self._head.extended if cookies else self._head.plus
+                return extend((*(added or ()), *cookies)), body
+        fields = self.headers.to_fields() + cookies
         if isinstance(self.body, bytes):
             return ResponseHead(self.status, fields), self.body
-        return _with_head(self.body, self.status, Headers.from_fields(Fields(fields)))
+        return _with_head(self.body, self.status, Headers.from_fields(fields))
 
     def _convert_body(self) -> None:
         if isinstance(self._given, OpenedFile):
@@ -83,7 +90,8 @@ def answered(answer: Answer | Stream | OpenedFile | Upgrade) -> Answered:
     if isinstance(answer, tuple):
         return Answered(*answer)
     if isinstance(answer, Upgrade):
-        return Answered(ResponseHead(101, answer.headers.to_fields()), answer)
+        # A head has a status of an answer, which 101 is not.
+        return Answered(ResponseHead(200, answer.headers.to_fields()), answer, status=101)
     return Answered(answer.head if isinstance(answer, OpenedFile) else stream_head(answer), answer)
 
 

@@ -17,7 +17,15 @@ from tarry.app.lanes import Lane, Lanes, lane_of
 from tarry.app.problems import debug_answer, problem_answer
 from tarry.app.request import Request, request_of
 from tarry.app.responses import SendFile, Stream
-from tarry.app.results import Answer, Lasting, amend, amended, answer_for
+from tarry.app.results import (
+    CONVERTERS,
+    Answer,
+    Lasting,
+    amend,
+    amended,
+    answer_for,
+    converter_for,
+)
 from tarry.app.streaming import send_stream
 from tarry.app.websocket_endpoints import Upgrade
 from tarry.exchange import ClientGone, Exchange
@@ -44,15 +52,32 @@ class Answerer:
     def deliver(self, exchange: Exchange, result: Any) -> None:
         """Answer with a handler's result; one that comes too late is dropped."""
         if exchange.started:
+            if exchange.gone:  # the server itself has answered: nothing else ends the filters
+                self._break_off(exchange)
             return
         request = exchange.context
-        if request is not None and request.has_listeners:
+        if request is not None and request.is_special:
+            self._deliver_specially(exchange, request, result)
+            return
+        try:
+            kind = type(result)
+            answer = (CONVERTERS.get(kind) or converter_for(kind))(result)
+            if request is not None and request.passage is not None and type(answer) is tuple:
+                request.passage.come_back(answer)
+            else:
+                self.send(exchange, answer)
+        except Exception as error:  # noqa: BLE001 — one place decides what it means
+            self.failed(exchange, error)
+
+    def _deliver_specially(self, exchange: Exchange, request: Request, result: Any) -> None:
+        if request.is_abandoned:
+            return
+        if request.has_listeners:
             coroutine = self._deliver_after_body(exchange, request, result)
             self._lanes.spawn(exchange, self.run(exchange, coroutine))
             return
+        request.forget_response(result)
         try:
-            if request is not None:
-                request.forget_response(result)
             self.send(exchange, answer_for(result))
         except Exception as error:  # noqa: BLE001 — one place decides what it means
             self.failed(exchange, error)
@@ -70,19 +95,17 @@ class Answerer:
             LengthError: the author announced another length.
         """
         request = exchange.context
-        if request is None or not request.is_followed:
-            self.transmit(exchange, answer)
-            return
-        response = request.take_response()
-        if response is not None and not isinstance(answer, OpenedFile):
-            answer = amend(answer, response)
-        if request.divert is None:
+        if request is not None and request.is_special:
+            response = request.take_response()
+            if response is not None and not isinstance(answer, OpenedFile):
+                answer = amend(answer, response)
+        if request is None or request.passage is None:
             self.transmit(exchange, answer)
         elif isinstance(answer, SendFile):
             # What becomes of a file, filters learn only when it has been opened.
             self._lanes.spawn(exchange, self.run(exchange, self._open(exchange, answer)))
         else:
-            request.divert(answer)
+            request.passage.come_back(answer)
 
     async def _open(self, exchange: Exchange, file: SendFile) -> None:
         self.send(exchange, await open_file(file, exchange.head, self._lanes.in_thread))
@@ -92,6 +115,7 @@ class Answerer:
         if isinstance(answer, tuple):
             request = exchange.context
             exchange.respond(*answer)
+            exchange.task = None  # its context leads back here: a circle, as below
             if request is not None:
                 self._over(exchange, request)
         else:
@@ -109,13 +133,17 @@ class Answerer:
             else:
                 await lasting.send(exchange, in_thread)
         finally:
+            exchange.task = None
             if request is not None and exchange.started:
                 self._over(exchange, request)
 
     def _over(self, exchange: Exchange, request: Request) -> None:
         """The answer is complete: let go of what was kept for it."""
-        if not request.may_be_late:
+        if not request.is_special:
             exchange.context = None  # a circle would be left to the garbage collector
+            return
+        if not request.may_be_late:
+            exchange.context = None
         if request.form_read is not None and request.form_read.files:
             self._lanes.start(self._lanes.in_thread(request.reading.close))
         if request.stack is not None:
@@ -142,7 +170,7 @@ class Answerer:
         if self.is_handlers_own(error):
             self.failed(exchange, error)
         elif request is None or not request.is_abandoned:
-            exchange.abort()
+            self._break_off(exchange)
 
     def is_handlers_own(self, error: BaseException) -> bool:
         """Whether a cancellation came out of something awaited, and not from who stops the task."""
@@ -154,6 +182,9 @@ class Answerer:
         """Answer for an error: by the author's handler for it, or by a problem document."""
         request = exchange.context
         if request is not None:
+            if request.is_abandoned:
+                self.too_late(exchange, error)
+                return
             request.take_response()
         if exchange.gone and isinstance(error, ClientGone):
             self._break_off(exchange)
@@ -162,7 +193,7 @@ class Answerer:
             self._tell_plainly(exchange, error, request.told)
             return
         told = as_http_error(error)
-        unexpected = told.status == 500 and told is not error
+        unexpected = _is_unexpected(error, told)
         if unexpected and not self._errors.expects(error):
             _log(exchange, error)
         if self._events.has("error"):
@@ -179,6 +210,13 @@ class Answerer:
         else:
             self.send(exchange, problem_answer(exchange, told))
 
+    def too_late(self, exchange: Exchange, error: BaseException | None) -> None:
+        """Drop what a handler returned or raised when a filter had given it up."""
+        if error is None or isinstance(error, ClientGone):
+            return
+        if _is_unexpected(error, as_http_error(error)):
+            _log(exchange, error)
+
     def _tell_plainly(self, exchange: Exchange, error: BaseException, told: HttpError) -> None:
         """What an error handler answered cannot be sent: it is not asked again."""
         _log(exchange, error)
@@ -191,6 +229,8 @@ class Answerer:
         request = exchange.context
         exchange.abort()
         if request is not None:
+            if request.passage is not None:
+                request.passage.break_off()
             self._over(exchange, request)
 
     def _emit(self, exchange: Exchange, error: BaseException) -> None:
@@ -212,11 +252,13 @@ class Answerer:
             "detail": told.detail,
             "request": request,
         }
+        request.told = told
         names = inspect.signature(function).parameters
         arguments = {name: value for name, value in available.items() if name in names}
         done = functools.partial(self._asked, exchange, told)
         if lane_of(function, inline=False) is Lane.ASYNC:
-            self._lanes.spawn(exchange, _await_then(function, arguments, done))
+            coroutine = _await_then(function(**arguments), done)
+            self._lanes.spawn(exchange, self.run(exchange, coroutine))
         elif not self._lanes.submit(exchange, function, arguments, done):
             self.send(exchange, problem_answer(exchange, told))
 
@@ -227,22 +269,19 @@ class Answerer:
         try:
             if error is not None:
                 raise error
-            request_of(exchange, self._lanes).told = told
             self.send(exchange, amended(result, told.status, told.headers))
         except HANDLER_ERRORS as raised:
             self._tell_plainly(exchange, raised, told)
 
 
 async def _await_then(
-    function: Callable[..., Coroutine[Any, Any, Any]],
-    arguments: dict[str, Any],
-    done: Callable[[Any, BaseException | None], None],
+    coroutine: Coroutine[Any, Any, Any], done: Callable[[Any, BaseException | None], None]
 ) -> None:
-    try:
-        result, error = await function(**arguments), None
-    except HANDLER_ERRORS as raised:
-        result, error = None, raised
-    done(result, error)
+    done(await coroutine, None)
+
+
+def _is_unexpected(error: BaseException, told: HttpError) -> bool:
+    return told.status == 500 and told is not error
 
 
 def _log(exchange: Exchange, error: BaseException) -> None:

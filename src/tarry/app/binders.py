@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from tarry.app.lanes import Lanes
 from tarry.app.params import Argument, Cookies
 from tarry.app.places import read_cookies
 from tarry.app.request import Request, request_of
@@ -55,11 +56,11 @@ It is asked after all other arguments were found to be good.
 """
 
 
-def standard_binders() -> dict[Any, Binder]:
-    """The binders of the types that Tarry itself knows."""
+def standard_binders(lanes: Lanes | None = None) -> dict[Any, Binder]:
+    """The binders of the types that Tarry itself knows, for who answers in `lanes`."""
     return {
-        Request: lambda exchange, _: request_of(exchange),
-        Response: lambda exchange, _: request_of(exchange).response,
+        Request: lambda exchange, _: request_of(exchange, lanes),
+        Response: lambda exchange, _: request_of(exchange, lanes).response,
         Headers: lambda exchange, _: Headers.from_fields(exchange.head.headers),
         Cookies: lambda exchange, _: Cookies(read_cookies(exchange)),
         Groups: lambda _, context: Groups(context.path_values),

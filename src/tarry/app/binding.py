@@ -30,6 +30,7 @@ from tarry.app.faults import ConversionError, Faults
 from tarry.app.models import record_reader
 from tarry.app.params import MISSING, Argument, Signature, read_arguments
 from tarry.app.places import PLACES, Field, PathField, Record, fill
+from tarry.app.request import Request
 from tarry.app.uploads import Upload
 from tarry.exchange import Exchange
 
@@ -238,6 +239,8 @@ class _Plan:
         self._needed_for = needed_for
 
     def add(self, argument: Argument) -> None:
+        if _is_bare_request(argument) and argument.name not in self.path_names:
+            argument = dataclasses.replace(argument, annotation=Request)
         maker = self._maker_of_type(argument.annotation)
         if isinstance(maker, Provider):
             self._add_dependency(argument, maker)
@@ -338,7 +341,10 @@ class _Plan:
 
     def _add_field(self, argument: Argument, place: str) -> None:
         if is_body_type(argument.annotation) and place != "header":
-            read = record_reader(argument.annotation).read
+            # With a default it may be absent as a whole, as one that may be None.
+            optional = argument.default is not MISSING
+            annotation = argument.annotation | None if optional else argument.annotation
+            read = record_reader(annotation).read
             self.records.append((place, Record(argument.name, argument.name, read)))
             return
         kind = PLACES[place]
@@ -353,9 +359,10 @@ class _Plan:
 
     def _add_file(self, argument: Argument, place: str) -> None:
         if not _is_upload(argument.annotation):
-            reason = "is a file, so its type is Upload, list[Upload] or Upload | None"
+            reason = "is a file, so its type is Upload or list[Upload], perhaps | None"
             raise self.signature.error(argument.name, reason)
-        several = typing.get_origin(argument.annotation) is list
+        members = union_members(argument.annotation)
+        several = any(typing.get_origin(each) is list for each in members)
         convert: Callable[[list[Any]], Any] = list if several else _first
         name = self._name(argument)
         self._put_field(place, argument, name, name, convert)
@@ -416,10 +423,13 @@ _MAX_DEPTH: Final = 20
 
 
 def _is_upload(annotation: Any) -> bool:
-    """Whether a type is `Upload`, `list[Upload]` or `Upload | None`."""
-    if typing.get_origin(annotation) is list:
-        annotation = typing.get_args(annotation)[0]
-    return any(each is Upload for each in union_members(annotation))
+    """Whether a type is `Upload` or `list[Upload]`, or one of them or `None`."""
+    return any(each is Upload or each == list[Upload] for each in union_members(annotation))
+
+
+def _is_bare_request(argument: Argument) -> bool:
+    """Whether an argument is only called `request`, as in filters and handlers of events."""
+    return argument == Argument("request", MISSING, MISSING, None)
 
 
 def _first(values: list[Any]) -> Any:

@@ -13,11 +13,14 @@ from tarry.app.form_reader import not_a_form
 from tarry.app.lanes import Lane, Lanes
 from tarry.app.request import request_of
 from tarry.app.results import CONVERTERS, TEXT, as_html, converter_for
-from tarry.exchange import Exchange
-from tarry.message.forms import form_type
+from tarry.exchange import BodyTooLarge, Exchange
+from tarry.message.forms import FormError, form_type
 
 Run = Callable[[Exchange, tuple[str, ...]], None]
 """Runs a handler for an exchange, given the values of the path parameters."""
+
+Begin = Callable[[Exchange, tuple[str, ...], bytes | None], None]
+"""As `Run`, given also the whole body if it was read."""
 
 Start = Callable[[Exchange, Callable[..., Any], dict[str, Any]], None]
 """Starts a handler in its lane, given its arguments."""
@@ -58,16 +61,16 @@ class Caller:
             run = self._general(function, binding, lane)
         if binding.takes_form:
             run = self._with_form(run, binding)
-        return run if max_body_bytes is None else _with_limit(run, max_body_bytes)
+        return run if max_body_bytes is None else self._with_limit(run, max_body_bytes)
 
     def _inline(self, function: Callable[..., Any], binding: Binding) -> Run:
         """The short way, as few calls as can be."""
         bind = binding.arguments
         without_arguments = binding.empty
-        answerer = self._answerer
+        answerer, lanes = self._answerer, self._lanes
 
         def run(exchange: Exchange, values: tuple[str, ...]) -> None:
-            of_thread.exchange = exchange
+            lanes.running.exchange = exchange
             try:
                 if without_arguments:
                     result = function()
@@ -111,21 +114,20 @@ class Caller:
         return run
 
     def _general(self, function: Callable[..., Any], binding: Binding, lane: Lane) -> Run:
-        start = self._start[lane]
-        if binding.dependencies:
-            start_with = self._starter(binding, lane)
+        start, failed = self._start[lane], self._answerer.failed
 
         def begin(exchange: Exchange, values: tuple[str, ...], body: bytes | None) -> None:
             try:
                 arguments = binding.arguments(exchange, values, body)
-                prepared = binding.prepared(exchange, values, body)
             except HANDLER_ERRORS as error:
-                self._answerer.failed(exchange, error)
-                return
-            if prepared:
-                start_with(exchange, function, arguments, prepared)
+                failed(exchange, error)
             else:
                 start(exchange, function, arguments)
+
+        return self._from(self._with_dependencies(function, binding, lane) or begin, binding)
+
+    def _from(self, begin: Begin, binding: Binding) -> Run:
+        """What begins at once, or when the body is there."""
 
         def run(exchange: Exchange, values: tuple[str, ...]) -> None:
             begin(exchange, values, None)
@@ -134,24 +136,39 @@ class Caller:
 
     # ---- bodies ------------------------------------------------------------------------
 
-    def _with_body(self, begin: Callable[[Exchange, tuple[str, ...], bytes | None], None]) -> Run:
+    def _with_limit(self, run: Run, max_body_bytes: int) -> Run:
+        def run_with_limit(exchange: Exchange, values: tuple[str, ...]) -> None:
+            try:
+                if exchange.body is not None:
+                    exchange.body.limit(max_body_bytes)
+            except BodyTooLarge as error:
+                self._answerer.failed(exchange, error)
+            else:
+                run(exchange, values)
+
+        return run_with_limit
+
+    def _with_body(self, begin: Begin) -> Run:
         """Read the whole body first: without a task if it comes as it is, as most do."""
 
         async def read_then_begin(exchange: Exchange, values: tuple[str, ...]) -> None:
             begin(exchange, values, await request_of(exchange, self._lanes).body())
+
+        failed = self._answerer.failed
 
         def run(exchange: Exchange, values: tuple[str, ...]) -> None:
             body, request = exchange.body, exchange.context
             if body is None:
                 begin(exchange, values, b"")
             elif exchange.head.headers.get(b"content-encoding") is not None or (
-                request is not None and request.has_read
+                request is not None and (request.has_read or request.passage is not None)
             ):
+                # Filters that wait must hear of a client that leaves, and can give up.
                 self._spawn(exchange, read_then_begin(exchange, values))
             else:
                 body.on_complete(
                     functools.partial(begin, exchange, values),
-                    functools.partial(self._answerer.failed, exchange),
+                    functools.partial(failed, exchange),
                 )
 
         return run
@@ -167,15 +184,20 @@ class Caller:
             run(exchange, values)
 
         def run_with_form(exchange: Exchange, values: tuple[str, ...]) -> None:
-            if exchange.body is not None:
-                content_type = exchange.head.headers.get(b"content-type") or b""
+            if exchange.body is None:
+                run(exchange, values)
+                return
+            content_type = exchange.head.headers.get(b"content-type") or b""
+            try:
                 if form_type(content_type.decode("latin-1")) is not None:
                     self._spawn(exchange, read_then_run(exchange, values))
                     return
                 if binding.needs_form:
-                    self._answerer.failed(exchange, not_a_form())
-                    return
-            run(exchange, values)
+                    raise not_a_form()
+            except (FormError, HttpError) as error:
+                self._answerer.failed(exchange, error)
+            else:
+                run(exchange, values)
 
         return run_with_form
 
@@ -188,12 +210,20 @@ class Caller:
         self, exchange: Exchange, function: Callable[..., Any], arguments: dict[str, Any]
     ) -> None:
         of_thread.exchange = exchange
+        answerer = self._answerer
         try:
             result = function(**arguments)
+            if exchange.context is not None:
+                answerer.deliver(exchange, result)
+                return
+            answer = (CONVERTERS.get(type(result)) or converter_for(type(result)))(result)
+            if type(answer) is tuple:
+                head, body = answer
+                exchange.respond(head, body)
+            else:
+                answerer.send(exchange, answer)
         except HANDLER_ERRORS as error:
-            self._answerer.failed(exchange, error)
-        else:
-            self._answerer.deliver(exchange, result)
+            answerer.failed(exchange, error)
 
     def _start_task(
         self, exchange: Exchange, function: Callable[..., Any], arguments: dict[str, Any]
@@ -214,6 +244,7 @@ class Caller:
             if type(answer) is tuple:
                 head, body = answer
                 exchange.respond(head, body)
+                exchange.task = None  # its context leads back to the exchange
             else:
                 answerer.send(exchange, answer)
         except HANDLER_ERRORS as error:
@@ -233,42 +264,52 @@ class Caller:
             self._answerer.failed(exchange, error)
 
     def _thread_done(self, exchange: Exchange, result: Any, error: BaseException | None) -> None:
-        if error is None:
+        request = exchange.context
+        if request is not None and request.may_be_late:
+            self._answerer.too_late(exchange, error)
+        elif error is None:
             self._answerer.deliver(exchange, result)
         else:
             self._answerer.failed(exchange, error)
 
     # ---- dependencies ------------------------------------------------------------------
 
-    def _starter(
-        self, binding: Binding, lane: Lane
-    ) -> Callable[[Exchange, Callable[..., Any], dict[str, Any], list[Prepared]], None]:
-        """What starts a handler with what it depends on: in one call if its lane can do both."""
-        start = self._start[lane]
+    def _with_dependencies(
+        self, function: Callable[..., Any], binding: Binding, lane: Lane
+    ) -> Begin | None:
+        """What starts a handler with what it depends on, if there is any.
+
+        In one call if its lane can do both, else in a task.
+        """
+        start, in_thread = self._start[lane], self._lanes.in_thread
 
         def start_in_lane(
-            exchange: Exchange,
-            function: Callable[..., Any],
-            arguments: dict[str, Any],
-            prepared: list[Prepared],
+            exchange: Exchange, arguments: dict[str, Any], prepared: list[Prepared]
         ) -> None:
-            keep = functools.partial(setattr, request_of(exchange, self._lanes), "stack")
+            keep = request_of(exchange, self._lanes).keep
             call = functools.partial(call_with, prepared, binding, function, keep)
             start(exchange, call, arguments)
 
         def start_apart(
-            exchange: Exchange,
-            function: Callable[..., Any],
-            arguments: dict[str, Any],
-            prepared: list[Prepared],
+            exchange: Exchange, arguments: dict[str, Any], prepared: list[Prepared]
         ) -> None:
-            keep = functools.partial(setattr, request_of(exchange, self._lanes), "stack")
-            in_thread = self._lanes.in_thread
+            keep = request_of(exchange, self._lanes).keep
             call = functools.partial(_call_in, lane, function, in_thread)
             coroutine = call_with_async(prepared, binding, call, keep, in_thread, arguments)
             self._lanes.spawn(exchange, self._await(exchange, coroutine))
 
-        return start_in_lane if stays_in(lane, binding.dependencies) else start_apart
+        start_with = start_in_lane if stays_in(lane, binding.dependencies) else start_apart
+
+        def begin(exchange: Exchange, values: tuple[str, ...], body: bytes | None) -> None:
+            try:
+                arguments = binding.arguments(exchange, values, body)
+                prepared = binding.prepared(exchange, values, body)
+            except HANDLER_ERRORS as error:
+                self._answerer.failed(exchange, error)
+            else:
+                start_with(exchange, arguments, prepared)
+
+        return begin if binding.dependencies else None
 
 
 async def _call_in(
@@ -282,15 +323,6 @@ async def _call_in(
     if lane is Lane.INLINE:
         return function(**arguments)
     return await in_thread(functools.partial(function, **arguments))
-
-
-def _with_limit(run: Run, max_body_bytes: int) -> Run:
-    def run_with_limit(exchange: Exchange, values: tuple[str, ...]) -> None:
-        if exchange.body is not None:
-            exchange.body.max_bytes = max_body_bytes
-        run(exchange, values)
-
-    return run_with_limit
 
 
 def _returning_html(function: Callable[..., Any], lane: Lane) -> Callable[..., Any]:

@@ -16,10 +16,29 @@ of_task: Final[ContextVar[Exchange | None]] = ContextVar("tarry_exchange", defau
 """The exchange of the running task."""
 
 
-class _OfThread(threading.local):
-    """The exchange whose handler runs on this thread right now."""
+class Running:
+    """The exchange whose handler runs on a thread right now."""
 
-    exchange: Exchange | None = None
+    __slots__ = ("exchange",)
+
+    def __init__(self) -> None:
+        self.exchange: Exchange | None = None
+
+
+class _OfThread(threading.local):
+    """The `Running` of this thread; who needs it for each request keeps it, as that costs less."""
+
+    def __init__(self) -> None:
+        self.running = Running()
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """The exchange whose handler runs on this thread right now."""
+        return self.running.exchange
+
+    @exchange.setter
+    def exchange(self, exchange: Exchange | None) -> None:
+        self.running.exchange = exchange
 
 
 of_thread: Final = _OfThread()

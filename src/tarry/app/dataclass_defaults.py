@@ -6,6 +6,7 @@ and such a field is then missing when the object is encoded again.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -15,12 +16,20 @@ from tarry.app.annotations import types_within
 
 def fill_defaults(value: Any) -> None:
     """Set absent defaults on a dataclass and on all that it holds."""
+    for _ in each_within(value):
+        continue
+
+
+def each_within(value: Any) -> Iterator[Any]:
+    """A decoded value and all that it holds, with the defaults of dataclasses set."""
     waiting = [value]
     seen = set()  # a `__post_init__` can let records hold one another
     while waiting:
         each = waiting.pop()
+        yield each
         if isinstance(each, dict):
             waiting += each.values()
+            waiting += [key for key in each if type(key) is not str]
         elif isinstance(each, list | tuple | set | frozenset):
             waiting += each
         elif (fields := _fields(each)) and id(each) not in seen:

@@ -9,12 +9,15 @@ An error of the handler is raised at the `yield`, as in a `with` statement.
 
 import contextlib
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from tarry.app.lanes import Lane, lane_of
 from tarry.app.results import lasts
 from tarry.exchange import InThread
+
+logger: Final = logging.getLogger("tarry")
 
 Stack = contextlib.ExitStack | contextlib.AsyncExitStack
 """What is to be cleaned up after a stream."""
@@ -147,8 +150,12 @@ class _InThread:
 
 
 async def close(stack: Stack, in_thread: InThread) -> None:
-    """Clean up what `keep` got."""
-    if isinstance(stack, contextlib.AsyncExitStack):
-        await stack.aclose()
-    else:
-        await in_thread(stack.close)
+    """Clean up what `keep` got; as the answer has gone by then, an error is logged."""
+    try:
+        if isinstance(stack, contextlib.AsyncExitStack):
+            await stack.aclose()
+        else:
+            await in_thread(stack.close)
+    except (Exception, SystemExit) as error:
+        kind = type(error).__name__
+        logger.exception("%s in a provider that cleans up after a stream", kind)

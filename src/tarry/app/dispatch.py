@@ -1,11 +1,12 @@
 """From an exchange to a call: the router decides which handler, its lane runs it."""
 
+import contextvars
 import functools
 from collections.abc import Callable
 from typing import Any, Final
 
 from tarry.app import lifecycle
-from tarry.app.answering import Answerer
+from tarry.app.answering import HANDLER_ERRORS, Answerer
 from tarry.app.binders import Binder, standard_binders
 from tarry.app.calling import Caller
 from tarry.app.conditions import Conditions
@@ -57,17 +58,18 @@ class Dispatcher:
         self.router: Router[Route] = Router()
         self.errors = ErrorHandlers()
         self.events = Emitter(APP_EVENTS, self._in_thread)
-        self.binders: dict[Any, Binder | Provider] = {**standard_binders()}
         self.handle: Callable[[Exchange], None] = self.route
-        self._static = self.router.static
+        self._static, self._descend = self.router.static, self.router.descend
         self._named: dict[str, Route] = {}
         self._filters: tuple[Filter, ...] = ()
         self._lanes = Lanes(max_threads, max_queued)
+        self.binders: dict[Any, Binder | Provider] = {**standard_binders(self._lanes)}
         self._answerer = Answerer(self._lanes, self.errors, self.events, debug=debug)
         self._caller = Caller(self._lanes, self._answerer)
         self._max_body_bytes = None if max_body_bytes == DEFAULT_MAX_BODY_BYTES else max_body_bytes
+        self._max_form_bytes = max_body_bytes
         self._source = source
-        self._is_narrowed = self._is_started = self._tells = False
+        self._is_narrowed = self._is_started = self._tells = self._filters_differ = False
         self._watchdog: Watchdog | None = None
 
     # ---- putting it together -----------------------------------------------------------
@@ -82,7 +84,9 @@ class Dispatcher:
         place = registration.path if registration.regexp is None else registration.regexp
         function, options = registration.function, registration.options
         try:
-            route = make_route(registration, self._caller, self.binders, self._max_body_bytes)
+            route = make_route(
+                registration, self._caller, self.binders, self._limit_of(registration)
+            )
             self._check_name(options.name, route)
             self.router.add(
                 route.pattern, route.methods, route, route.conditions, replace=options.replace
@@ -94,12 +98,25 @@ class Dispatcher:
             ) from error
         except (TypeError, ValueError) as error:
             raise RouteError(f"{error} [route {place}, {describe_function(function)}]") from error
+        if options.replace:
+            self._forget_names()
         if options.name is not None:
             self._named[options.name] = route
         self._is_narrowed |= route.conditions is not None
+        if route.conditions is not None and route.conditions.needs_parameters:
+            self._max_form_bytes = max(self._max_form_bytes, options.max_body_bytes or 0)
         if self._is_started:
             self._surround(route)
         return route
+
+    def _limit_of(self, registration: Registration) -> int | None:
+        """The limit of a body; `None` if it is the default and nothing was read before."""
+        options = registration.options
+        if options.max_body_bytes is not None:
+            return options.max_body_bytes
+        if options.params and self._max_body_bytes is None:
+            return DEFAULT_MAX_BODY_BYTES
+        return self._max_body_bytes
 
     def _check_name(self, name: str | None, route: Route) -> None:
         there = self._named.get(name) if name is not None else None
@@ -116,13 +133,17 @@ class Dispatcher:
         Raises:
             LookupError: there is no such route.
         """
-        routes = [route for _, _, route in self.router if which in _keys(route)]
-        if not routes:
+        found = [each for each in self.router if which in _keys(each[2])]
+        if not found or which is None:
             raise LookupError(f"there is no route {which!r}")
-        for route in routes:
-            self.router.remove(route.pattern, route.methods, route.conditions)
-        self._named = {name: kept for name, kept in self._named.items() if kept not in routes}
-        return routes
+        for pattern, methods, route in found:  # others may have replaced some of its methods
+            self.router.remove(pattern, methods, route.conditions)
+        self._forget_names()
+        return [route for _, _, route in found]
+
+    def _forget_names(self) -> None:
+        there = {route for _, _, route in self.router}
+        self._named = {name: route for name, route in self._named.items() if route in there}
 
     def url_for(self, name: str, values: dict[str, object]) -> str:
         """The percent-encoded path of a named route.
@@ -142,17 +163,26 @@ class Dispatcher:
         Raises:
             RuntimeError: the application is being served; it would miss requests.
         """
-        if self._is_started:
-            raise RuntimeError("filters are registered before the application starts")
+        self._check_not_started()
         self._filters = (*self._filters, step)
+        self._filters_differ |= step.matches is not None
         self.handle = self._handle_filtered
+
+    def _check_not_started(self) -> None:
+        if self._is_started:
+            raise RuntimeError("filters and their events come before the application starts")
 
     TOLD_BY_FILTER: Final = ("request", "response", "gone")
     """Events that cost nothing before somebody listens to one."""
 
     def tell_requests(self) -> None:
-        """Have a filter, the outermost, tell of requests and responses."""
+        """Have a filter, the outermost, tell of requests and responses.
+
+        Raises:
+            RuntimeError: as `add_filter`, if nobody was told until now.
+        """
         if not self._tells:
+            self._check_not_started()
             self._tells = True
             self._filters = (Filter(self._tell), *self._filters)
             self.handle = self._handle_filtered
@@ -181,7 +211,9 @@ class Dispatcher:
         self, exchange: Exchange, filters: tuple[Filter, ...], inside: Callable[[Exchange], None]
     ) -> None:
         request = request_of(exchange, self._lanes)
-        Passage(request, filters, inside, self._answerer, self._lanes).go()
+        passage = Passage(request, filters, inside, self._answerer, self._lanes)
+        # A context of its own: what filters set in it is not for the next request of a connection.
+        contextvars.copy_context().run(passage.go)
 
     # ---- the life of an application ------------------------------------------------------
 
@@ -227,9 +259,13 @@ class Dispatcher:
             if route is not None:
                 route.run(exchange, ())
                 return
-        accepts = functools.partial(self._accepts, exchange) if self._is_narrowed else None
         try:
-            route, values = self.router.find(head.method, head.path, accepts)
+            # `Router.find` written out, but for what was asked above.
+            found = self._descend(head.method, head.path)
+            if found is None:
+                accepts = functools.partial(self._accepts, exchange) if self._is_narrowed else None
+                found = self.router.search(head.method, head.path, accepts)
+            route, values = found
         except NotFound as error:
             self._miss(exchange, error)
         except MethodNotAllowed as error:
@@ -238,15 +274,17 @@ class Dispatcher:
             self._answerer.failed(exchange, HttpError(400, f"the path does not decode: {error}"))
         except FormNeeded:
             self._lanes.spawn(exchange, self._answerer.run(exchange, self._read_form(exchange)))
-        except HttpError as error:
+        except HANDLER_ERRORS as error:
             self._answerer.failed(exchange, error)
         else:
             route.run(exchange, values)
 
     def _handle_filtered(self, exchange: Exchange) -> None:
-        """As `route`, by way of the filters."""
+        """As `route`, by way of the filters, which read no more than the application takes."""
+        if self._max_body_bytes is not None and exchange.body is not None:
+            exchange.body.max_bytes = self._max_body_bytes
         filters = self._filters
-        if any(each.matches is not None for each in filters):
+        if self._filters_differ:
             try:
                 segments = decode_path(exchange.head.path)
             except InvalidTarget:
@@ -265,7 +303,12 @@ class Dispatcher:
         return conditions.matches(RequestFacts(exchange))
 
     async def _read_form(self, exchange: Exchange) -> None:
-        """Read the form that decides between routes, then decide."""
+        """Read the form that decides between routes, then decide.
+
+        It may be as large as one of them takes; the others refuse it then.
+        """
+        if exchange.body is not None:
+            exchange.body.max_bytes = self._max_form_bytes
         await request_of(exchange, self._lanes).form()
         self.route(exchange)
 

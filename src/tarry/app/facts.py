@@ -23,6 +23,7 @@ class RequestFacts:
 
         Raises:
             FormNeeded: there is a form that nobody has read.
+            FormError: a Content-Type that is malformed or of a form that cannot be read.
             HttpError: 400 for a query that does not decode.
         """
         if self._parameters is None:

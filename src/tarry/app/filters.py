@@ -21,8 +21,10 @@ response.  Filters run in lanes, as handlers do: only `inline` ones of the
 forms with `def` are called as they are, all others become the form around.
 """
 
+import contextvars
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from types import GeneratorType
 from typing import Any, Final
 
 from tarry.app.lanes import Lane, lane_of
@@ -38,17 +40,17 @@ Next = Callable[[Any], Awaitable[Any]]
 Around = Callable[[Any, Next], Awaitable[Any]]
 """A filter that calls what comes after it by itself."""
 
-_TWO_YIELDS: Final = "a filter yields once; what follows is its part after the handler"
+TWO_YIELDS: Final = "a filter yields once; what follows is its part after the handler"
 
 
 class Filter:
     """A filter and what is known of it.
 
-    An inline one has `begin`, and `finish` of this module for the rest; any
-    other has `around`.
+    One that `is_inline` is called on the loop, without waiting: by `begin`, and
+    `finish` of this module for the rest.  Any other has `around`.
     """
 
-    __slots__ = ("_lane", "_wrap", "function", "matches")
+    __slots__ = ("_wrap", "function", "is_inline", "matches")
 
     def __init__(
         self, function: Callable[..., Any], *, inline: bool = False, matches: Matches | None = None
@@ -61,9 +63,12 @@ class Filter:
         self.function = function
         self.matches = matches
         is_async_generator = inspect.isasyncgenfunction(function)
-        self._lane = Lane.ASYNC if is_async_generator else lane_of(function, inline)
+        if is_async_generator and inline:
+            raise TypeError("inline=True is for a def; an async def runs on the loop anyway")
+        lane = Lane.ASYNC if is_async_generator else lane_of(function, inline)
+        self.is_inline = lane is Lane.INLINE
         count = _count_of_arguments(function)
-        if count not in (1, 2) or (count == 2 and self._lane is not Lane.ASYNC):
+        if count not in (1, 2) or (count == 2 and lane is not Lane.ASYNC):
             raise TypeError(
                 "a filter is a function of the request, or an async def of the request and next"
                 f" [{describe_function(function)}]"
@@ -71,17 +76,12 @@ class Filter:
         self._wrap: Callable[[Filter, InThread], Around] = _threaded
         if is_async_generator:
             self._wrap = _around_generator
-        elif self._lane is Lane.ASYNC:
+        elif lane is Lane.ASYNC:
             self._wrap = _as_it_is if count == 2 else _around_function
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function, so that a filter can stand where a function can."""
         return self.function(*arguments)
-
-    @property
-    def is_inline(self) -> bool:
-        """Whether it is called on the loop, without waiting."""
-        return self._lane is Lane.INLINE
 
     def around(self, in_thread: InThread) -> Around:
         """The filter in the form around; plain functions are called by `in_thread`."""
@@ -90,7 +90,7 @@ class Filter:
     def begin(self, request: Any) -> tuple[Any, Any]:
         """Run the part before: the generator that waits, or none, and what it answered."""
         result = self.function(request)
-        if not inspect.isgenerator(result):
+        if type(result) is not GeneratorType:
             return None, result
         try:
             early = next(result)
@@ -113,7 +113,7 @@ def finish(generator: Any, response: Any) -> Any:
     except StopIteration as stop:
         return stop.value
     generator.close()
-    raise RuntimeError(_TWO_YIELDS)
+    raise RuntimeError(TWO_YIELDS)
 
 
 def _count_of_arguments(function: Callable[..., Any]) -> int:
@@ -150,7 +150,7 @@ def _around_generator(step: Filter, in_thread: InThread) -> Around:
                 await generator.asend(response)
             except StopAsyncIteration:
                 return response
-            raise RuntimeError(_TWO_YIELDS)
+            raise RuntimeError(TWO_YIELDS)
         finally:
             await generator.aclose()
 
@@ -159,13 +159,24 @@ def _around_generator(step: Filter, in_thread: InThread) -> Around:
 
 def _threaded(step: Filter, in_thread: InThread) -> Around:
     async def around(request: Any, next: Next) -> Any:
-        generator, early = await in_thread(step.begin, request)
+        # One context for both parts, and what the first sets there is for the handler, too.
+        context = contextvars.copy_context()
+        generator, early = await in_thread(context.run, step.begin, request)
+        _take_over(context)
         if early is not None:
             return early
         response = await next(request)
         if generator is None:
             return response
-        replaced = await in_thread(finish, generator, response)
+        replaced = await in_thread(context.run, finish, generator, response)
         return response if replaced is None else replaced
 
     return around
+
+
+def _take_over(context: contextvars.Context) -> None:
+    """Have the running task see the variables as they are in a context that was copied from it."""
+    missing = object()
+    for variable, value in context.items():
+        if variable.get(missing) is not value:
+            variable.set(value)

@@ -106,13 +106,14 @@ def _read(relation: str, error: BaseException) -> Failure:
     return Failure(
         relation,
         type(error).__qualname__[:MAX_REPR_CHARS],
-        _text(error),
-        tuple(_text(note) for note in notes[:MAX_NOTES]) if isinstance(notes, list) else (),
+        shown_text(error),
+        tuple(shown_text(note) for note in notes[:MAX_NOTES]) if isinstance(notes, list) else (),
         tuple(_frames(error.__traceback__)),
     )
 
 
-def _text(value: object) -> str:
+def shown_text(value: object) -> str:
+    """The text of an exception or a note, cut if it is long, whatever its `__str__` does."""
     try:
         text = str(value)
     except _REPR_ERRORS as fault:

@@ -7,7 +7,9 @@ members with one name the last one counts.
 """
 
 import re
+import sys
 from collections.abc import Callable
+from decimal import Decimal
 from itertools import accumulate
 from typing import Any, Final
 
@@ -16,7 +18,7 @@ import msgspec
 from tarry.app import pydantic_models
 from tarry.app.addresses import ADDRESSES
 from tarry.app.annotations import types_within
-from tarry.app.dataclass_defaults import fill_defaults, holds_dataclasses
+from tarry.app.dataclass_defaults import each_within, fill_defaults, holds_dataclasses
 from tarry.app.faults import ConversionError, faults_of
 
 MAX_JSON_DEPTH: Final = 128
@@ -40,7 +42,8 @@ def json_reader(annotation: Any) -> JsonReader:
     if any(map(pydantic_models.is_model, types_within(annotation))):
         return _pydantic_reader(annotation)
     decode = msgspec.json.Decoder(annotation, dec_hook=_from_json).decode
-    return _filling_reader(decode) if holds_dataclasses(annotation) else _reader(decode)
+    read = _filling_reader(decode) if holds_dataclasses(annotation) else _reader(decode)
+    return _decimal_reader(read) if Decimal in types_within(annotation) else read
 
 
 _SAFE_BYTES: Final = 2 * MAX_JSON_DEPTH
@@ -53,7 +56,8 @@ def _reader(decode: Callable[[bytes], Any]) -> JsonReader:
             if len(text) > _SAFE_BYTES or not text.isascii():
                 _check(text)
             return decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # msgspec lets the last one through for a set of what cannot be in a set.
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
             raise _refused(error) from None
 
     return read
@@ -68,6 +72,29 @@ def _filling_reader(decode: Callable[[bytes], Any]) -> JsonReader:
         return value
 
     return read_and_fill
+
+
+_STRANGE: Final = re.compile(rb"(?i)nan|inf|e[+-]?[0-9_]{3}|[0-9_]{300}|\\u|[\x80-\xff]")
+"""What no text has that becomes ordinary decimals only."""
+
+
+def _decimal_reader(read: JsonReader) -> JsonReader:
+    """Refuse decimals that JSON has not or no float could hold: `int` of 1e999999999 never ends.
+
+    msgspec (0.22) makes them of whatever `Decimal` takes.
+    """
+
+    def read_and_check(text: bytes) -> Any:
+        value = read(text)
+        if _STRANGE.search(text):
+            for each in each_within(value):
+                if isinstance(each, Decimal) and not (
+                    each.is_finite() and abs(each.adjusted()) <= sys.float_info.max_10_exp
+                ):
+                    raise ConversionError("has a decimal number that is not finite or too large")
+        return value
+
+    return read_and_check
 
 
 def _pydantic_reader(annotation: Any) -> JsonReader:
@@ -122,5 +149,7 @@ def _refused(error: Exception) -> ConversionError:
         return ConversionError(f"is malformed JSON at byte {error.start}: not UTF-8")
     if isinstance(error, RecursionError):
         return ConversionError("is nested too deeply")
+    if isinstance(error, TypeError):
+        return ConversionError(f"is refused: {error}")
     match = _POSITION.search(str(error))
     return ConversionError(f"is malformed JSON{f' at byte {match[1]}' if match else ''}")

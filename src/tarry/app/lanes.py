@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from enum import Enum
 from typing import Any, Final
 
+from tarry.app.current import of_thread
 from tarry.app.threads import Done, ThreadPool
 from tarry.exchange import Exchange
 
@@ -48,7 +49,10 @@ CreateTask = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 
 class Lanes:
-    """Tasks and threads of one loop, between `open` and `close`."""
+    """Tasks and threads of one loop, between `open` and `close`.
+
+    `running` tells what runs on the thread of the loop right now.
+    """
 
     def __init__(self, max_threads: int, max_queued: int) -> None:
         self._max_threads = max_threads
@@ -57,16 +61,19 @@ class Lanes:
         self._create_task: CreateTask = asyncio.create_task
         self._background: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.running = of_thread.running
 
     def open(self) -> None:
         """Use the running loop from now on."""
         loop = self._loop = asyncio.get_running_loop()
         self._enter_thread()
+        self.running = of_thread.running
         if sys.version_info >= (3, 12):
             # Runs to its first real wait at once: most handlers never come back to the loop.
             self._create_task = functools.partial(asyncio.Task, loop=loop, eager_start=True)
         else:
-            self._create_task = loop.create_task
+            # What `loop.create_task` does in the end.
+            self._create_task = functools.partial(asyncio.Task, loop=loop)
         self._pool = ThreadPool(self._max_threads, self._max_queued, prepare=self._enter_thread)
 
     def _enter_thread(self) -> None:
@@ -96,7 +103,11 @@ class Lanes:
 
     def spawn(self, exchange: Exchange, coroutine: Coroutine[Any, Any, None]) -> None:
         """Start a task for an exchange, which keeps it from being collected."""
-        exchange.task = self._create_task(coroutine)
+        exchange.task = None
+        task = self._create_task(coroutine)
+        # One that runs at once may have started another, which is the one to keep then.
+        if exchange.task is None:
+            exchange.task = task
 
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Start a task that belongs to no exchange, and keep it from being collected."""

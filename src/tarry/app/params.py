@@ -6,6 +6,7 @@ type checkers understand the first one better.  `read_arguments` turns a
 signature into a list of `Argument`, with annotations resolved, once per route.
 """
 
+import contextlib
 import functools
 import inspect
 import sys
@@ -214,7 +215,7 @@ class _Scope:
         code = getattr(plain, "__code__", None)
         if code is not None:
             self._locals |= _locals_around(code)
-            self._locals |= inspect.getclosurevars(plain).nonlocals
+            self._locals |= _closure_of(plain, code)
 
     def resolve(self, annotation: Any) -> Any:
         # `get_type_hints` takes anything with `__annotations__`; one at a time
@@ -222,6 +223,15 @@ class _Scope:
         holder = SimpleNamespace(__annotations__={"it": annotation})
         hints = typing.get_type_hints(holder, self._globals, self._locals, include_extras=True)
         return hints["it"]
+
+
+def _closure_of(function: Any, code: CodeType) -> dict[str, Any]:
+    """Names of enclosing functions that `function` uses, but those that have no value yet."""
+    names: dict[str, Any] = {}
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+        with contextlib.suppress(ValueError):  # defined below the function
+            names[name] = cell.cell_contents
+    return names
 
 
 def _locals_around(code: CodeType) -> Mapping[str, Any]:

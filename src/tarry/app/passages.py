@@ -11,18 +11,22 @@ has a task of its own, and waits there for the response of what is inside it.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from types import GeneratorType
+from typing import Any, Final
 
 from tarry.app.answered import Answered, answered
 from tarry.app.answering import HANDLER_ERRORS, Answerer
 from tarry.app.file_sending import OpenedFile
-from tarry.app.filters import Filter, finish
+from tarry.app.filters import TWO_YIELDS, Filter
 from tarry.app.lanes import Lanes
 from tarry.app.request import Request
 from tarry.app.responses import Stream
 from tarry.app.results import Answer
 from tarry.app.websocket_endpoints import Upgrade
 from tarry.exchange import Exchange
+
+_LATER: Final = object()
+"""Stands for what a task will answer."""
 
 Inside = Callable[[Exchange], None]
 """Answers an exchange."""
@@ -36,6 +40,17 @@ class _Around:
     def __init__(self) -> None:
         self.response: asyncio.Future[Answered] | None = None
         self.task = asyncio.current_task()
+
+    def given(self) -> Answered:
+        """The response that the filter got, for one that returns none itself.
+
+        Raises:
+            RuntimeError: it got none.
+        """
+        response = self.response
+        if response is None or not response.done() or response.cancelled():
+            raise RuntimeError("a filter returned no response and has none from next")
+        return response.result()
 
 
 class Passage:
@@ -61,40 +76,68 @@ class Passage:
         # Generators that wait for the response, and filters that do so in a task.
         self._started: list[Any] = []
         # A route with filters of its own has a passage within that of the application.
-        self._outside = request.divert
-        request.divert = self._come_back
+        self._outside = request.passage
+        request.passage = self
 
     # ---- forward -----------------------------------------------------------------------
 
     def go(self) -> None:
         """Run the parts before, then what is inside."""
-        exchange = self._request.exchange
+        request = self._request
+        exchange = self._lanes.running.exchange = request.exchange
+        try:
+            early = self._begin(request)
+        except HANDLER_ERRORS as error:
+            self._answerer.failed(exchange, error)
+            return
+        if early is None:
+            request.apply_headers()
+            self._inside(exchange)
+        elif early is not _LATER:
+            self._answerer.deliver(exchange, early)
+
+    def _begin(self, request: Request) -> Any:
+        """Call inline filters, up to one that answers; `_LATER` if another one has to be awaited.
+
+        `Filter.begin` written out: most filters come this way.
+        """
         while self._position < len(self._filters):
             step = self._filters[self._position]
             self._position += 1
             if not step.is_inline:
-                self._lanes.spawn(exchange, self._answerer.run(exchange, self._go_around(step)))
-                return
-            try:
-                generator, early = step.begin(self._request)
-            except HANDLER_ERRORS as error:
-                self._answerer.failed(exchange, error)
-                return
+                around = self._go_around(step)
+                self._lanes.spawn(request.exchange, self._answerer.run(request.exchange, around))
+                return _LATER
+            early = step.function(request)
+            if type(early) is GeneratorType:
+                generator = early
+                try:
+                    early = next(generator)
+                except StopIteration as stop:
+                    early = stop.value
+                else:
+                    if early is None:
+                        self._started.append(generator)
+                        continue
+                    generator.close()
             if early is not None:
-                self._answerer.deliver(exchange, early)
-                return
-            if generator is not None:
-                self._started.append(generator)
-        self._request.apply_headers()
-        self._inside(exchange)
+                return early
+        return None
 
     async def _go_around(self, step: Filter) -> None:
         around = _Around()
         self._started.append(around)
         try:
             result = await step.around(self._lanes.in_thread)(self._request, self._next_of(around))
+        except HANDLER_ERRORS:
+            self._request.told = None  # this is another error than what a handler was asked about
+            raise
         finally:
             self._drop_from(around)
+        if self._request.is_abandoned:
+            return
+        if result is None:
+            result = around.given()
         if isinstance(result, Answered):
             self._go_back(result)
         else:
@@ -109,56 +152,96 @@ class Passage:
             try:
                 return await around.response
             except asyncio.CancelledError:
-                self._abandon()
+                if around in self._started:
+                    self._abandon(around)
                 raise
 
         return next_response
 
-    def _abandon(self) -> None:
+    def _abandon(self, around: _Around) -> None:
         """A filter waits no longer, after a timeout say: end what is inside it."""
-        tasks = {self._request.exchange.task} - {asyncio.current_task()}
+        # It may wait in a task of its own, as within `asyncio.wait_for`.
+        tasks = {self._request.exchange.task} - {asyncio.current_task(), around.task}
         self._request.abandon(task for task in tasks if isinstance(task, asyncio.Task))
 
     def _drop_from(self, around: _Around) -> None:
         """Forget a filter that is through, and what it has left behind inside."""
-        while self._started:
-            dropped = self._started.pop()
-            if dropped is around:
-                return
-            if not isinstance(dropped, _Around):
-                dropped.close()
-            elif dropped.task is not None:
-                self._request.abandon([dropped.task])
+        if around not in self._started:
+            return  # one further out was through before
+        inner = self._request.passage
+        while isinstance(inner, Passage) and inner is not self:
+            inner._drop(0)
+            inner = inner._outside
+        self._request.passage = self
+        at = self._started.index(around)
+        self._drop(at + 1)
+        del self._started[at]
+        if around.response is not None and not around.response.done():
+            around.response.cancel()
+            self._abandon(around)
+
+    def _drop(self, at: int) -> None:
+        """End the filters that were started, from this one on."""
+        dropped, self._started[at:] = self._started[at:], []
+        for each in reversed(dropped):
+            if isinstance(each, _Around):
+                self._request.abandon([] if each.task is None else [each.task])
+                continue
+            try:
+                each.close()
+            except HANDLER_ERRORS as error:
+                self._answerer.too_late(self._request.exchange, error)
+
+    def break_off(self) -> None:
+        """End all filters: there will be no answer."""
+        self._request.passage = self._outside
+        self._drop(0)
+        if self._outside is not None:
+            self._outside.break_off()
 
     # ---- backward ------------------------------------------------------------------------
 
-    def _come_back(self, answer: Answer | Stream | OpenedFile | Upgrade) -> None:
-        self._go_back(answered(answer))
+    def come_back(self, answer: Answer | Stream | OpenedFile | Upgrade) -> None:
+        """Take the answer of what is inside."""
+        self._go_back(Answered(*answer) if type(answer) is tuple else answered(answer))
 
     def _go_back(self, response: Answered) -> None:
         """Run the parts after, up to a filter that waits in a task, or to the client."""
-        exchange = self._request.exchange
-        while self._started:
-            last = self._started[-1]
-            if isinstance(last, _Around):
+        exchange = self._lanes.running.exchange = self._request.exchange
+        started = self._started
+        while started:
+            last = started[-1]
+            if type(last) is not GeneratorType:
                 if last.response is not None and not last.response.done():
                     last.response.set_result(response)
                 return
-            self._started.pop()
+            started.pop()
             try:
-                replaced = finish(last, response)
+                # `finish` written out, as in `_begin`.
+                last.send(response)
+            except StopIteration as stop:
+                replaced = stop.value
             except HANDLER_ERRORS as error:
-                self._answerer.failed(exchange, error)
+                self._fail(error)
+                return
+            else:
+                last.close()
+                self._fail(RuntimeError(TWO_YIELDS))
                 return
             if replaced is not None and replaced is not response:
                 self._answerer.deliver(exchange, replaced)
                 return
         self._leave(response)
 
+    def _fail(self, error: BaseException) -> None:
+        self._request.told = None  # this is another error than what a handler was asked about
+        self._answerer.failed(self._request.exchange, error)
+
     def _leave(self, response: Answered) -> None:
         exchange = self._request.exchange
-        self._request.divert = self._outside
+        self._request.passage = self._outside
+        send = self._answerer.transmit if self._outside is None else self._answerer.send
         try:
-            self._answerer.send(exchange, response.answer())
+            send(exchange, response.answer())
         except HANDLER_ERRORS as error:
             self._answerer.failed(exchange, error)

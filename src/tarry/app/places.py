@@ -140,7 +140,9 @@ class Record(NamedTuple):
     read: Callable[[Values], Any]
 
     def fill(self, arguments: dict[str, Any], values: Values) -> None:
-        arguments[self.argument] = self.read(values)
+        record = self.read(values)
+        if record is not None:  # otherwise it has a default
+            arguments[self.argument] = record
 
 
 class PathField(NamedTuple):

@@ -10,7 +10,6 @@ from tarry.app.errors import PROBLEM_TYPE, BadParameters, HttpError
 from tarry.app.pages import CONTENT_SECURITY_POLICY, error_page
 from tarry.app.request import Request
 from tarry.app.results import Answer
-from tarry.app.tracebacks import request_facts, traceback_page, traceback_text
 from tarry.exchange import Exchange
 from tarry.message.heads import ResponseHead
 from tarry.message.mediatypes import best_match
@@ -43,13 +42,16 @@ def _prefers_page(exchange: Exchange) -> bool:
 
 def debug_answer(request: Request, error: BaseException) -> Answer:
     """The answer for an unexpected error in debug mode: its traceback, to this machine only."""
+    from tarry.app import frames, tracebacks  # here, since most applications never need it
+
     exchange = request.exchange
     if not _is_local(exchange.client):
         return problem_answer(exchange, HttpError(500))
     if _prefers_page(exchange):
-        body = traceback_page(error, request_facts(request))
+        body = tracebacks.traceback_page(error, tracebacks.request_facts(request))
         return ResponseHead(500, [*_PAGE_FIELDS, (b"cache-control", b"no-store")]), body
-    told = HttpError(500, str(error), extra={"traceback": traceback_text(error)})
+    extra = {"traceback": tracebacks.traceback_text(error)}
+    told = HttpError(500, frames.shown_text(error), extra=extra)
     return problem_answer(exchange, told)
 
 

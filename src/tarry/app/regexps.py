@@ -26,6 +26,10 @@ milliseconds.  Those that backtrack more, such as `(a+)+x`, no limit makes safe.
 """
 
 
+# A letter that has to be there, as another one follows: no path begins with one.
+_WITHOUT_SLASH: Final = re.compile(r"(\^?)(\w\w[^|]*)")
+
+
 @dataclass(frozen=True, slots=True)
 class Regexp:
     """A parsed expression as a route; used as a `Pattern` is.
@@ -90,10 +94,16 @@ def parse_regexp(text: str) -> Regexp:
 
     Raises:
         PatternError: empty text, an expression that does not compile, with the
-            position, or groups of one name.
+            position, one that begins with a letter, or groups of one name.
     """
     if not text:
         raise PatternError("the regexp is empty, which matches no path")
+    if relative := _WITHOUT_SLASH.fullmatch(text):
+        anchor, rest = relative.groups()
+        raise PatternError(
+            f"regexp {text!r} matches no path, since a path begins with '/':"
+            f" write {anchor + '/' + rest!r}"
+        )
     regexp = Regexp(text, compile_regexp(text))
     for name, uses in Counter(regexp.names).items():
         if uses > 1:

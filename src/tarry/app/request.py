@@ -6,10 +6,12 @@ error handlers and `tarry.request` share it, and with it what was decoded.
 
 import asyncio
 import contextlib
+import functools
 import io
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from tarry.app.bodies import check_content_type
 from tarry.app.current import current_exchange
 from tarry.app.errors import HttpError
 from tarry.app.events import REQUEST_EVENTS, Emitter
@@ -21,10 +23,20 @@ from tarry.app.reading import BodyReading
 from tarry.app.responses import Response
 from tarry.exchange import Exchange
 from tarry.message import cookies, target
-from tarry.message.headers import Headers
+from tarry.message.headers import Headers, LazyHeaders
 from tarry.message.heads import Fields, with_fields
 
 _read_json: Final = json_reader(Any)
+
+
+class Way(Protocol):
+    """Where an answer goes before it is sent: back through filters."""
+
+    def come_back(self, answer: Any) -> None:
+        """Take the answer."""
+
+    def break_off(self) -> None:
+        """No answer will come: end what waits for one."""
 
 
 class Request:
@@ -33,25 +45,28 @@ class Request:
     `state` belongs to the author: what a filter puts there, a handler finds.
     """
 
-    __slots__ = ("_abandoned", "_cookies", "_events", "_headers", "_lanes", "_query", "_reading",
-                 "_response", "_state", "divert", "exchange", "stack", "told")  # fmt: skip
+    # What is seldom there stands on the class, so that making a request costs two assignments.
+    _abandoned: set["asyncio.Task[Any]"] | None = None
+    _cookies: dict[str, str] | None = None
+    _events: Emitter | None = None
+    _file: io.BufferedReader | None = None
+    _headers: LazyHeaders | None = None
+    _query: dict[str, list[str]] | None = None
+    _reading: BodyReading | None = None
+    _response: Response | None = None
+    _state: dict[str, Any] | None = None
+
+    # What follows belongs to who answers: whether an answer needs more than to be sent, an
+    # error that an author's handler was asked about, where the answer goes first, and what
+    # is cleaned up when it has gone.
+    is_special = False
+    told: HttpError | None = None
+    passage: Way | None = None
+    stack: contextlib.ExitStack | contextlib.AsyncExitStack | None = None
 
     def __init__(self, exchange: Exchange, lanes: Lanes | None = None) -> None:
         self.exchange = exchange
         self._lanes = lanes
-        self._cookies: dict[str, str] | None = None
-        self._events: Emitter | None = None
-        self._headers: Headers | None = None
-        self._query: dict[str, list[str]] | None = None
-        self._reading: BodyReading | None = None
-        self._response: Response | None = None
-        self._state: dict[str, Any] | None = None
-        self._abandoned: set[asyncio.Task[Any]] | None = None
-        # What follows belongs to who answers: an error that an author's handler was asked
-        # about, where the answer goes first, and what is cleaned up when it has gone.
-        self.told: HttpError | None = None
-        self.divert: Callable[[Any], None] | None = None
-        self.stack: contextlib.ExitStack | contextlib.AsyncExitStack | None = None
 
     @property
     def method(self) -> str:
@@ -87,7 +102,7 @@ class Request:
         A filter may change them for the handler and the filters after it.
         """
         if self._headers is None:
-            self._headers = Headers.from_fields(self.exchange.head.headers)
+            self._headers = LazyHeaders(self.exchange.head.headers)
         return self._headers
 
     @property
@@ -138,6 +153,7 @@ class Request:
     def response(self) -> Response:
         """What the answer will be amended by: its status, headers and cookies; see `Response`."""
         if self._response is None:
+            self.is_special = True
             self._response = Response()
         return self._response
 
@@ -147,6 +163,7 @@ class Request:
     def reading(self) -> BodyReading:
         """How far the body has been read."""
         if self._reading is None:
+            self.is_special = True
             self._reading = BodyReading(self.exchange)
         return self._reading
 
@@ -178,10 +195,15 @@ class Request:
         """The body decoded from JSON.
 
         Raises:
-            HttpError: 400, with the position, for malformed JSON.
+            HttpError: 400, with the position, for malformed JSON; 415 for a
+                body that does not say it is JSON.
+            And what `body` raises.
         """
+        body = await self.body()
+        if body:
+            check_content_type(self.exchange)
         try:
-            return _read_json(await self.body())
+            return _read_json(body)
         except ConversionError as error:
             raise HttpError(400, f"the body {error}") from error
 
@@ -197,11 +219,15 @@ class Request:
 
     @property
     def file(self) -> io.BufferedReader:
-        """The body like a binary file, for a `def` handler: `read` waits for what comes.
+        """The body like a binary file, the same one each time: `read` waits for what comes.
 
-        Not for coroutines and inline handlers, which would wait for themselves.
+        It is for `def` handlers: coroutines and inline ones would wait for
+        themselves, so reading there raises `RuntimeError`.  Otherwise it raises
+        what `stream` does.
         """
-        return self.reading.as_file(self.lanes.loop)
+        if self._file is None:
+            self._file = self.reading.as_file(self.lanes.loop)
+        return self._file
 
     @property
     def lanes(self) -> Lanes:
@@ -228,11 +254,18 @@ class Request:
         """
         if self._events is None:
             self._events = Emitter(REQUEST_EVENTS, self.lanes.in_thread)
-        if name == "gone" and not self._events.has("gone"):
-            self.exchange.on_gone(self._tell_gone)
-        elif name in ("data", "end"):
+        if function is None:
+            return functools.partial(self.on, name, inline=inline)
+        is_first = not self._events.has(name)
+        self._events.on(name, function, inline=inline)
+        if name in ("data", "end"):
             self.reading.told = self._tell
-        return self._events.on(name, function, inline=inline)
+        elif self.exchange.gone:
+            # A handler in a thread may come too late; what is told is told on the loop.
+            self.lanes.loop.call_soon_threadsafe(self._tell_gone)
+        elif is_first:
+            self.exchange.on_gone(self._tell_gone)
+        return function
 
     def off(self, name: str, function: Callable[..., Any] | None = None) -> None:
         """No longer call a function at an event, or none at all."""
@@ -252,15 +285,10 @@ class Request:
 
     # ---- called when it is answered --------------------------------------------------------
 
-    @property
-    def is_followed(self) -> bool:
-        """Whether something is to be done before an answer goes out, or after it."""
-        return (
-            self.divert is not None
-            or self._response is not None
-            or self._reading is not None
-            or self.stack is not None
-        )
+    def keep(self, stack: contextlib.ExitStack | contextlib.AsyncExitStack) -> None:
+        """Clean up when the answer has gone."""
+        self.is_special = True
+        self.stack = stack
 
     @property
     def has_listeners(self) -> bool:
@@ -275,6 +303,7 @@ class Request:
     def abandon(self, tasks: Iterable["asyncio.Task[Any]"]) -> None:
         """Cancel tasks whose answers nobody waits for any more."""
         if self._abandoned is None:
+            self.is_special = True
             self._abandoned = set()
         for task in tasks:
             self._abandoned.add(task)
@@ -302,7 +331,7 @@ class Request:
 
     def apply_headers(self) -> None:
         """Have the rest of the application see the headers as a filter has changed them."""
-        if self._headers is not None:
+        if self._headers is not None and self._headers.added != []:
             fields = self._headers.to_fields()
             head = self.exchange.head
             if fields != [*head.headers]:

@@ -47,12 +47,23 @@ def _html(result: str) -> Answer:
     return HTML, result.encode()
 
 
+_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+}
+"""Types whose derived types stand in JSON as they do."""
+
+
 def _encodable(value: Any) -> Any:
     """What stands in JSON for a value that msgspec does not know."""
     if hasattr(type(value), "model_dump"):  # a Pydantic model
         return value.model_dump(mode="json", by_alias=True)
     if type(value) in ADDRESSES:
         return str(value)
+    for base, plain in _PLAIN.items():
+        if isinstance(value, base):
+            return plain(value)
     raise TypeError(f"{type(value).__qualname__} has no form in it")
 
 

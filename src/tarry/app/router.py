@@ -201,12 +201,12 @@ class Router(Generic[R]):
             route = answers.get(method)
             if route is not None:
                 return route, ()
-        return self._descend(method, path) or self._search(method, path, accepts)
+        return self.descend(method, path) or self.search(method, path, accepts)
 
-    def _descend(self, method: bytes, path: bytes) -> Found[R] | None:
+    def descend(self, method: bytes, path: bytes) -> Found[R] | None:
         """Go down without looking back, which is all that most requests need.
 
-        `_search` goes this way first, so what is found here is what it would find.
+        `search` goes this way first, so what is found here is what it would find.
         """
         # A byte is found in bytes by its number in a tenth of the time.
         if _PERCENT in path or 0 in path or not path.isascii():
@@ -228,7 +228,8 @@ class Router(Generic[R]):
         route = node.endpoint.answers.get(method)
         return None if route is None else (route, values)
 
-    def _search(self, method: bytes, path: bytes, accepts: Accepts | None) -> Found[R]:
+    def search(self, method: bytes, path: bytes, accepts: Accepts | None) -> Found[R]:
+        """As `find`, for what `descend` has not found; raises the same."""
         if path == b"*":  # the server as a whole (RFC 9112 section 3.2.4), which no route is
             raise NotFound
         narrowed_out = False

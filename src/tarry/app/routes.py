@@ -60,7 +60,7 @@ def as_filter(function: Callable[..., Any]) -> Filter:
 def make_route(
     registration: Registration, caller: Caller, known: Known, max_body_bytes: int | None
 ) -> Route:
-    """Compile a handler.
+    """Compile a handler, for bodies up to a limit if they have another one than the default.
 
     Raises:
         TypeError, ValueError: a path, signature or combination that cannot be.
@@ -77,9 +77,8 @@ def make_route(
         optional_names=set(pattern.names) - set(pattern.required_names),
         takes_form=not _WITHOUT_BODY.issuperset(options.methods),
     )
-    limit = max_body_bytes if options.max_body_bytes is None else options.max_body_bytes
     html = _returns_html(function)
-    handler = caller.compile(function, binding, lane, html=html, max_body_bytes=limit)
+    handler = caller.compile(function, binding, lane, html=html, max_body_bytes=max_body_bytes)
     for each in options.filters:
         as_filter(each)  # so that a mistake shows here
     return Route(registration, pattern, conditions, lane, handler)

@@ -47,6 +47,7 @@ def class_endpoint(
     async def talk(socket: WebSocket) -> None:
         await _serve(socket.context, socket)
 
+    talk.__name__, talk.__qualname__ = kind.__name__, kind.__qualname__
     controls = hasattr(kind, "on_ping") or hasattr(kind, "on_pong")
     return websocket_endpoint(talk, handshake=handshake, control_frames=controls, **options)
 

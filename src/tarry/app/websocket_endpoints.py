@@ -124,6 +124,11 @@ def websocket_endpoint(
 
 
 def _options(given: dict[str, Any]) -> WebSocketOptions:
+    known = WebSocketOptions.__annotations__
+    for name in given:
+        if name not in known:
+            there = ", ".join(("origins", "handshake", *known))
+            raise TypeError(f"there is no option {name!r} here; there are {there}")
     if "subprotocols" in given:
         given = {**given, "subprotocols": tuple(given["subprotocols"])}
     return WebSocketOptions(**given)

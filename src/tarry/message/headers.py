@@ -1,12 +1,16 @@
 """Header fields as an author meets them: text, names in any case, several values to a name."""
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
-from typing import Any
+from typing import Any, Protocol
 
-from tarry.message.heads import FieldBlock, InvalidField
+from tarry.message.heads import Field, InvalidField
 
 HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
 """What headers are made from; of another `Headers` every field is taken, repeats too."""
+
+
+_Decoded = tuple[str, str, str]
+"""A field: its name in lower case and as it came, and its value."""
 
 
 class Headers(MutableMapping[str, str]):
@@ -29,9 +33,11 @@ class Headers(MutableMapping[str, str]):
         self._fields = [(name.lower(), name, value) for name, value in pairs]
 
     @classmethod
-    def from_fields(cls, block: FieldBlock) -> "Headers":
-        """Decode a parsed block; bytes beyond ASCII become latin-1 (RFC 9110 section 5.5)."""
-        return cls((name.decode("latin-1"), value.decode("latin-1")) for name, value in block)
+    def from_fields(cls, fields: Iterable[Field]) -> "Headers":
+        """Decode parsed fields; bytes beyond ASCII become latin-1 (RFC 9110 section 5.5)."""
+        headers = cls.__new__(cls)
+        headers._fields = _decoded(fields)
+        return headers
 
     def to_fields(self) -> list[tuple[bytes, bytes]]:
         """Every field in latin-1, for `ResponseHead`, which checks for CR, LF and NUL.
@@ -67,12 +73,13 @@ class Headers(MutableMapping[str, str]):
 
     def __setitem__(self, name: str, value: str) -> None:
         wanted = name.lower()
-        place = next((at for at, field in enumerate(self._fields) if field[0] == wanted), None)
-        if place is None:
-            self.add(name, value)
-        else:
-            later = (field for field in self._fields[place + 1 :] if field[0] != wanted)
-            self._fields[place:] = [(wanted, name, value), *later]
+        fields = self._fields
+        for place, field in enumerate(fields):
+            if field[0] == wanted:
+                later = (field for field in fields[place + 1 :] if field[0] != wanted)
+                fields[place:] = [(wanted, name, value), *later]
+                return
+        fields.append((wanted, name, value))
 
     def __delitem__(self, name: str) -> None:
         wanted = name.lower()
@@ -122,6 +129,93 @@ class Headers(MutableMapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({list(self.items())!r})"
+
+
+class FieldSource(Protocol):
+    """Parsed fields that can be looked up one by one, by lower-case name."""
+
+    def get(self, name: bytes, /) -> bytes | None: ...
+    def __iter__(self) -> Iterator[Field]: ...
+
+
+class LazyHeaders(Headers):
+    """Header fields that are decoded when looking one up, or adding one, does not do.
+
+    Most who ask want one field, which the source finds by itself, and most who
+    change something add one.  `added` are those added since, as long as
+    nothing more was done; then it is `None`.
+    """
+
+    __slots__ = ("_all", "_source", "added")
+
+    def __init__(self, source: FieldSource) -> None:
+        self._source = source
+        self._all: list[_Decoded] | None = None
+        self.added: list[_Decoded] | None = []
+
+    @property
+    def _fields(self) -> list[_Decoded]:
+        if self._all is None:
+            self._all = _decoded(self._source) + (self.added or [])
+            self.added = None
+        return self._all
+
+    @_fields.setter
+    def _fields(self, fields: list[_Decoded]) -> None:
+        self._all, self.added = fields, None
+
+    def __getitem__(self, name: str) -> str:
+        value: str | None = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """The first value of a field, or `default`."""
+        if self.added is not None and name.isascii():
+            value = self._source.get(name.lower().encode())
+            if value is not None:
+                return value.decode("latin-1")
+            if not self.added:
+                return default
+        found = self.getall(name)
+        return found[0] if found else default
+
+    def __setitem__(self, name: str, value: str) -> None:
+        added, wanted = self.added, name.lower()
+        if added is not None and wanted.isascii() and self._source.get(wanted.encode()) is None:
+            for field in added:
+                if field[0] == wanted:
+                    break
+            else:
+                added.append((wanted, name, value))
+                return
+        super().__setitem__(name, value)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    def add(self, name: str, value: str) -> None:
+        """Append a field and keep those of the same name."""
+        if self.added is None:
+            super().add(name, value)
+        else:
+            self.added.append((name.lower(), name, value))
+
+    def added_fields(self) -> list[Field] | None:
+        """The fields that were added, to be sent; `None` if more was done than that.
+
+        Raises:
+            InvalidField: a name or value that is not latin-1, or no text at all.
+        """
+        if self.added is None:
+            return None
+        return [(_encode(name, name), _encode(name, value)) for _, name, value in self.added]
+
+
+def _decoded(fields: Iterable[Field]) -> list[_Decoded]:
+    texts = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
+    return [(name.lower(), name, value) for name, value in texts]
 
 
 class _Items(ItemsView[str, str]):

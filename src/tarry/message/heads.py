@@ -159,14 +159,32 @@ CONNECTION_FIELDS: Final = frozenset(
 )
 """Fields about one connection (RFC 9110 section 7.6.1): the server's, never an author's."""
 
+_KNOWN_NAMES: Final = set(
+    b"""accept-ranges age allow cache-control content-disposition content-encoding content-language
+    content-length content-range content-security-policy content-type etag expires last-modified
+    link location retry-after server-timing set-cookie strict-transport-security vary
+    www-authenticate x-content-type-options x-frame-options x-request-id""".split()
+)
+"""Names that need no closer look: these, and the first further ones that had it."""
+
+MAX_KNOWN_NAMES: Final = 500
+
+MAX_KEPT_HEADS: Final = 8
+"""Heads with further fields that one head keeps."""
+
+STAMPED_FIELDS: Final = frozenset({b"date", b"server"})
+"""Fields that the server puts on every answer whose author has not set them."""
+
 
 class ResponseHead:
     """A status and checked header fields, reusable for any number of answers.
 
     `length` is the author's own content-length, which the engine holds the
     body to; without one the engine counts.  `plain` says that nothing is
-    special: no such length, and a status that has a body.  `stamped_lines` is
-    its encoded form with the fields of `stamp`, kept by the HTTP/1.1 engine.
+    special: no such length, and a status that has a body.  `own_stamp` says
+    that the author has set what the server otherwise puts on every answer.
+    `stamped_lines` is its encoded form with the fields of `stamp`, kept by the
+    HTTP/1.1 engine.  One made by `plus` has that of `base` with `added` fields.
 
     Raises:
         InvalidField: a name that is no token, a value with CR, LF, NUL or
@@ -174,25 +192,92 @@ class ResponseHead:
         ValueError: a status outside 200..599.
     """
 
-    __slots__ = ("fields", "length", "plain", "stamp", "stamped_lines", "status", "without_body")
+    __slots__ = ("added", "base", "fields", "kept", "length", "own_stamp", "plain", "stamp",
+                 "stamped_lines", "status", "without_body")  # fmt: skip
 
     def __init__(self, status: int, fields: Iterable[Field] = ()) -> None:
         if not 200 <= status <= 599:
             raise ValueError(f"status {status} is not between 200 and 599")
         self.status = status
-        checked = [(name.lower(), value) for name, value in fields]
-        for name, value in checked:
-            check_response_field(name, value)
-        self.fields = tuple(field for field in checked if field[0] != b"content-length")
-        self.length = _announced_length(checked)
+        self.own_stamp = False
+        checked = []
+        length: bytes | None = None
+        for name, value in fields:
+            key = name.lower()
+            if key not in _KNOWN_NAMES or not _VALUE.fullmatch(value):
+                check_response_field(key, value)
+                self.own_stamp |= _is_stamped(key)
+            if key != b"content-length":
+                checked.append((key, value))
+            elif length in (None, value):
+                length = value
+            else:
+                raise InvalidField("content-length is not one number")
+        self.fields = tuple(checked)
+        self.length = None if length is None else _number(length)
         self.without_body = status in WITHOUT_BODY
         self.plain = self.length is None and not self.without_body
+        self.base: ResponseHead | None = None
+        self.kept: dict[tuple[Field, ...], ResponseHead] = {}
+        self.added: tuple[Field, ...] = ()
         self.stamp: object = None
         self.stamped_lines = b""
 
-    def get(self, name: bytes) -> bytes | None:
+    def get(self, name: bytes, /) -> bytes | None:
         """The first value of a field (lower-case name), or `None`."""
-        return next((value for key, value in self.fields if key == name), None)
+        for key, value in self.fields:
+            if key == name:
+                return value
+        if name == b"content-length" and self.length is not None:
+            return b"%d" % self.length
+        return None
+
+    def __iter__(self) -> Iterator[Field]:
+        yield from self.fields
+        if self.length is not None:
+            yield b"content-length", b"%d" % self.length
+
+    def plus(self, fields: tuple[Field, ...]) -> "ResponseHead":
+        """As `extended`; the first few are kept, as what filters add is often the same."""
+        head = self.kept.get(fields)
+        if head is None:
+            head = self.extended(fields)
+            if len(self.kept) < MAX_KEPT_HEADS:
+                self.kept[fields] = head
+        return head
+
+    def extended(self, fields: tuple[Field, ...]) -> "ResponseHead":
+        """This head with further fields, which are all that has to be checked.
+
+        Raises:
+            InvalidField: as for a new head.
+        """
+        head = ResponseHead.__new__(ResponseHead)
+        added = []
+        own_stamp = self.own_stamp
+        for name, value in fields:
+            key = name.lower()
+            if key not in _KNOWN_NAMES or not _VALUE.fullmatch(value):
+                check_response_field(key, value)
+                own_stamp |= _is_stamped(key)
+            elif key == b"content-length":
+                return ResponseHead(self.status, [*self, *fields])
+            added.append((key, value))
+        head.base, head.added = self, tuple(added)
+        head.fields = self.fields + head.added
+        head.status, head.length, head.own_stamp = self.status, self.length, own_stamp
+        head.plain, head.without_body = self.plain, self.without_body
+        head.stamp, head.stamped_lines, head.kept = None, b"", {}
+        return head
+
+
+def _is_stamped(name: bytes) -> bool:
+    """Whether the server has its own field of this name; if not, the name is known from now on."""
+    if name in STAMPED_FIELDS:
+        return True
+    if len(_KNOWN_NAMES) < MAX_KNOWN_NAMES and len(name) <= 40:
+        _KNOWN_NAMES.add(name)
+    return False
 
 
 def check_field(name: bytes, value: bytes) -> None:
@@ -215,15 +300,13 @@ def check_response_field(name: bytes, value: bytes) -> None:
     Raises:
         InvalidField: with the name and the reason, never with the value.
     """
-    check_field(name, value)
+    if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+        check_field(name, value)
     if name in CONNECTION_FIELDS:
         raise InvalidField(f"{name.decode()} is set by the server, not by a handler")
 
 
-def _announced_length(fields: Iterable[Field]) -> int | None:
-    lengths = {value for name, value in fields if name == b"content-length"}
-    if not lengths:
-        return None
-    if len(lengths) > 1 or not _LENGTH.fullmatch(next(iter(lengths))):
+def _number(length: bytes) -> int:
+    if not _LENGTH.fullmatch(length):
         raise InvalidField("content-length is not one number")
-    return int(lengths.pop())
+    return int(length)

@@ -19,6 +19,7 @@ from tarry.message.mediatypes import parse_media_type
 MAX_HEADERS_PER_PART: Final = 8
 """Header lines of one part.  RFC 7578 section 4 knows three."""
 
+_NAME_OR_FOLD: Final = re.compile(rb"[\t ]|[!#$%&'*+\-.^_`|~0-9A-Za-z]++:")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LINE_BREAKS: Final = b"\r\n"
 # Deprecated by RFC 7578 section 4.7; these change nothing, all others would have to be decoded.
@@ -57,13 +58,22 @@ Event = PartHead | bytes | EndOfPart
 """The content of a part comes as one or more `bytes`, or none if it is empty."""
 
 
+class _Parser(multipart.PushMultipartParser):  # type: ignore[misc]  # because it has no py.typed
+    """The library's parser, but a name is what stands before the colon, white space included."""
+
+    def _on_segment_headerline(self, line: bytes) -> None:
+        if not _NAME_OR_FOLD.match(line):
+            raise multipart.ParserError("Malformed segment header")
+        super()._on_segment_headerline(line)
+
+
 class MultipartReader:
     """Reads one form; after an error it is of no further use."""
 
     __slots__ = ("_closing", "_ended", "_max_part_head_bytes", "_parser", "_start", "_tail")
 
     def __init__(self, boundary: bytes, *, max_parts: int, max_part_head_bytes: int) -> None:
-        self._parser = multipart.PushMultipartParser(
+        self._parser = _Parser(
             boundary,
             max_header_size=max_part_head_bytes,
             max_header_count=MAX_HEADERS_PER_PART,

@@ -42,7 +42,7 @@ class WebSocketOptions:
 
     max_message_bytes: int = 16 * 1024 * 1024
     """A whole message, inflated → close 1009, from the announced length of a frame where that
-    is enough to know.  As `Limits.max_body_bytes`; websockets has 1 MiB, aiohttp 4 MiB."""
+    is enough to know.  websockets has 1 MiB, aiohttp 4 MiB."""
 
     max_fragments: int = 65_536
     """Frames of one message → close 1009.  Empty ones cost a sender six bytes; Autobahn's test

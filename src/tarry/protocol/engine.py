@@ -8,7 +8,7 @@ what `data_to_send` returns.
 from enum import Enum
 from typing import Protocol
 
-from tarry.message.heads import ResponseHead
+from tarry.message.heads import Field, ResponseHead
 from tarry.protocol.events import Event
 
 
@@ -30,7 +30,21 @@ class Stamp:
         self.fields = [(b"date", date)]
         if server:
             self.fields.append((b"server", server))
-        self.http1 = b"".join(b"%b: %b\r\n" % field for field in self.fields)
+        self.http1 = _lines(self.fields)
+
+    def fields_beside(self, head: ResponseHead) -> list[Field]:
+        """The fields, but for those that the author of an answer has set."""
+        if not head.own_stamp:
+            return self.fields
+        return [field for field in self.fields if head.get(field[0]) is None]
+
+    def lines_beside(self, head: ResponseHead) -> bytes:
+        """As `fields_beside`, as lines of HTTP/1.1."""
+        return _lines(self.fields_beside(head)) if head.own_stamp else self.http1
+
+
+def _lines(fields: list[Field]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % field for field in fields)
 
 
 class Engine(Protocol):

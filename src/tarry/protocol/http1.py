@@ -201,6 +201,7 @@ class HTTP1Engine:
             searched, self._searched = self._searched, max(0, len(held) - 3)
             if held and held != b"\r":
                 self.reading = _HEAD
+                self._is_head = held.startswith(b"HEAD ")
                 heads.check_beginning(held, self._limits, searched)
             return None
         raw = bytes(held[:end])
@@ -211,6 +212,7 @@ class HTTP1Engine:
     def _take_head(self, raw: bytes) -> Event | None:
         """Read a complete head and decide what follows it."""
         if len(raw) > self._small_head_bytes:
+            self._is_head = raw[:7].lstrip(b"\r\n").startswith(b"HEAD ")
             heads.check_sizes(raw, self._limits)
         parser = self._head_parser.parser
         try:
@@ -248,6 +250,7 @@ class HTTP1Engine:
     def _take_odd_head(self, raw: bytes, error: zttp.ProtocolError) -> Event | None:
         """What the parser refused: an empty line before it, the HTTP/2 preface, or a fault."""
         self._head_parser.renew()
+        self._is_head = raw.startswith(b"HEAD ")
         if raw == PREFACE_HEAD and self._first:
             return SwitchToHTTP2(raw + bytes(self._held))
         if raw.startswith(b"\r\n") and not self._stripped and len(raw) > 4:
@@ -257,6 +260,7 @@ class HTTP1Engine:
 
     def _check_head(self, head: RequestHead) -> RequestHead:
         """The rest: HEAD, HTTP/1.0, odd targets, the first sight of a host, and faults."""
+        self._is_head = head.method == b"HEAD"
         if head.http_version not in (b"1.0", b"1.1"):
             self._head_parser.renew()
             raise PeerError(400, "the version is neither HTTP/1.0 nor HTTP/1.1")
@@ -267,7 +271,6 @@ class HTTP1Engine:
             raise
         self._unusual = True
         self._version_1_0 = head.http_version == b"1.0"
-        self._is_head = head.method == b"HEAD"
         self._plain = not self._is_head and not self._version_1_0
         return head
 
@@ -384,7 +387,7 @@ class HTTP1Engine:
             framing += b"connection: close\r\n"
         elif self._version_1_0:
             framing += b"connection: keep-alive\r\n"
-        self._out += b"%b%b%b\r\n" % (heads.encode(head), stamp.http1, framing)
+        self._out += b"%b%b%b\r\n" % (heads.encode(head), stamp.lines_beside(head), framing)
 
     def _can_skip_body(self) -> bool:
         """Whether what is left of the request's body is little enough to read and drop."""
@@ -463,9 +466,10 @@ class HTTP1Engine:
     def refuse(self, stream_id: int, head: ResponseHead, body: bytes, stamp: Stamp) -> None:
         """Answer an error of the peer, unless an answer has begun, and end the connection."""
         if not self._started:
-            self._keep = self._is_head = self._version_1_0 = False
+            self._keep = self._version_1_0 = False
             self._begin_answer(head, len(body), stamp)
-            self._out += body
+            if not self._mute:
+                self._out += body
         self.closing = True
 
     def shut(self) -> None:

@@ -1,10 +1,11 @@
 """Heads of HTTP/1.1: encoding ours, and saying what is wrong with theirs."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
-from tarry.message.heads import FieldBlock, ResponseHead
-from tarry.message.status import phrase
+from tarry.message.heads import Field, FieldBlock, ResponseHead
+from tarry.message.status import PHRASES, phrase
 from tarry.protocol.engine import Stamp
 from tarry.protocol.errors import PeerError
 from tarry.protocol.limits import Limits
@@ -19,23 +20,39 @@ _CODING: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UPGRADE: Final = b"connection: upgrade\r\nupgrade: websocket\r\n"
 """Each 426 says to what (RFC 9110 section 15.5.22); there is one thing it can be."""
 
+_LENGTH: Final = b"content-length: "
+
 MAX_REQUEST_LINE_OVERHEAD_BYTES: Final = 64
 """Room for the method, two spaces and the version beside the target."""
 
 
 def encode(head: ResponseHead) -> bytes:
     """The status line and the fields of an answer."""
-    lines = [b"HTTP/1.1 %d %b\r\n" % (head.status, phrase(head.status).encode())]
-    lines += [b"%b: %b\r\n" % field for field in head.fields]
-    if head.status == 426:
-        lines.append(_UPGRADE)
-    return b"".join(lines)
+    lines = _STATUS_LINES.get(head.status) or _status_line(head.status)
+    lines += _lines(head.fields)
+    return lines + _UPGRADE if head.status == 426 else lines
+
+
+def _lines(fields: Iterable[Field]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
+
+
+def _status_line(status: int) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (status, phrase(status).encode())
+
+
+_STATUS_LINES: Final = {status: _status_line(status) for status in PHRASES}
 
 
 def encode_stamped(head: ResponseHead, stamp: Stamp) -> bytes:
     """All lines of a plain answer up to the number of its length; kept while the stamp lasts."""
     head.stamp = stamp
-    head.stamped_lines = b"%b%bcontent-length: " % (encode(head), stamp.http1)
+    base = head.base
+    if base is not None and not head.own_stamp:
+        kept = base.stamped_lines if base.stamp is stamp else encode_stamped(base, stamp)
+        head.stamped_lines = kept[: -len(_LENGTH)] + _lines(head.added) + _LENGTH
+    else:
+        head.stamped_lines = encode(head) + stamp.lines_beside(head) + _LENGTH
     return head.stamped_lines
 
 

@@ -258,7 +258,7 @@ class HTTP2Engine:
         without_body = stream.muted or head.without_body
         size = len(body)
         if head.plain and size < _MANY:
-            fields = [*head.fields, *stamp.fields, _LENGTHS[size]]
+            fields = [*head.fields, *stamp.fields_beside(head), _LENGTHS[size]]
         else:
             fields = _fields(head, body, stamp, without_body)
         out = self._connection.stream(stream_id)
@@ -284,7 +284,7 @@ class HTTP2Engine:
             return
         stream.started = True
         stream.left = head.length
-        fields = [*head.fields, *stamp.fields]
+        fields = [*head.fields, *stamp.fields_beside(head)]
         if head.length is not None and not head.without_body:
             fields.append((b"content-length", b"%d" % head.length))
         if head.without_body:
@@ -397,7 +397,7 @@ class HTTP2Engine:
 
 def _fields(head: ResponseHead, body: bytes, stamp: Stamp, without_body: bool) -> list[Field]:
     """The fields of a whole answer, where something about its length is special."""
-    fields = [*head.fields, *stamp.fields]
+    fields = [*head.fields, *stamp.fields_beside(head)]
     if head.without_body:
         return fields
     if head.length is not None and head.length != len(body) and not without_body:

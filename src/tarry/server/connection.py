@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+from tarry.exchange import RequestBody
 from tarry.message.heads import RequestHead
 from tarry.protocol.engine import Engine, Reading
 from tarry.protocol.errors import PeerError
@@ -200,8 +201,12 @@ class Connection(asyncio.Protocol, Timed):
         exchange = self.open.get(event.stream_id)
         if exchange is not None and exchange.body is not None:
             exchange.body.feed(event.data)
-            if exchange.body.full:
+            if exchange.body.full and not self._needs_window(exchange.body):
                 self._pause_reading()
+
+    def _needs_window(self, body: RequestBody) -> bool:
+        """Whether answers wait for what only reading brings, and the body may grow meanwhile."""
+        return self.engine.stalled_bytes > 0 and body.buffered_bytes < body.max_bytes
 
     def _take_end(self, event: EndOfBody) -> None:
         exchange = self.open.get(event.stream_id)
@@ -248,7 +253,8 @@ class Connection(asyncio.Protocol, Timed):
 
     def answered(self, stream: Stream) -> None:
         """The answer of an open stream is complete: log it and go on with the next request."""
-        if self.open.pop(stream.head.stream_id, None) is not None:
+        was_open = self.open.pop(stream.head.stream_id, None) is not None
+        if was_open and self.service.access_log is not None:
             self.service.log(stream)
         if not self.corked and not self.lost:
             if self._reading_paused or self.engine.more:
@@ -262,7 +268,8 @@ class Connection(asyncio.Protocol, Timed):
             self.resume_reading()
         if self.engine.more:
             self.corked = True
-            self._take_events()
+            # Not as part of the task that has just answered another request.
+            self.service.context.copy().run(self._take_events)
             self.corked = False
         self._flush()
 
@@ -287,12 +294,15 @@ class Connection(asyncio.Protocol, Timed):
 
     def is_full(self, stream: Stream) -> bool:
         """Whether a stream should wait before it sends more."""
-        if self._writing_paused:
+        # A socket that broke takes all and sends nothing: wait to be told that it is lost.
+        if self._writing_paused or self._transport.is_closing():
             return True
         return self.engine.pending_bytes(stream.head.stream_id) > SEND_HIGH_WATER_BYTES
 
     def wait_for_room(self) -> asyncio.Future[None]:
         """Done when there may be room for more, or the connection is lost."""
+        if self.engine.stalled_bytes:  # room comes as a frame behind a body that nobody reads
+            self.resume_reading()
         waiter = asyncio.get_running_loop().create_future()
         if self._room_waiters is None:
             self._room_waiters = []

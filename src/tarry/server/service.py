@@ -1,5 +1,6 @@
 """What all connections of one worker share."""
 
+import contextvars
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -33,13 +34,14 @@ class Service:
 
     `handle` is the application's.  `stamp` holds the fields of the current
     second, `idle_deadline_s` when a connection that falls idle now will close;
-    `on_empty` is called when the last connection has closed.
+    `on_empty` is called when the last connection has closed.  `context` has
+    the context variables of no request.
     """
 
     __slots__ = (
-        "_application", "_clock", "_stamp_second", "access_log", "connections", "draining",
-        "handle", "head_parser", "idle_deadline_s", "limits", "on_empty", "settings", "stamp",
-        "timers",
+        "_application", "_clock", "_stamp_second", "access_log", "connections", "context",
+        "draining", "handle", "head_parser", "idle_deadline_s", "limits", "on_empty", "settings",
+        "stamp", "timers",
     )  # fmt: skip
 
     def __init__(self, application: Application, settings: ServerSettings, clock: Clock) -> None:
@@ -53,6 +55,7 @@ class Service:
             application.handle if self.access_log is None else self._handle_and_log
         )
         self.connections: dict[OpenConnection, None] = {}
+        self.context = contextvars.copy_context()
         self.draining = False
         self.on_empty: Callable[[], None] | None = None
         self._clock = clock

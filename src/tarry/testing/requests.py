@@ -57,9 +57,13 @@ def outgoing(
     """Put a request together as a browser would: path quoted, length and type of the body told.
 
     Raises:
+        TypeError: an option that there is not.
         ValueError: a path without "/" first, or both `json` and `data`.
         InvalidField: a method or a header that would break the message.
     """
+    for unknown in options.keys() - RequestOptions.__annotations__.keys():
+        known = ", ".join(RequestOptions.__annotations__)
+        raise TypeError(f"a request has no option {unknown!r}; there are {known}")
     if not path.startswith("/") and path != "*":
         raise ValueError(f'the path must begin with "/", not {path!r}')
     content_type, body = _body(options)
