@@ -27,3 +27,30 @@ def refused(url, data, *statuses):
     assert reply.status in (statuses or (400,))
     assert closed
     return reply
+
+
+def sent_until_answered(wire, piece, most):
+    """Send a piece again and again until an answer comes: the answer, and how much was sent."""
+    wire.socket.setblocking(False)
+    sent = 0
+    try:
+        while sent < most:
+            try:
+                sent += wire.socket.send(piece)
+            except BlockingIOError:
+                pass
+            except ConnectionError:
+                break
+            if data := received(wire):
+                wire._received += data
+                break
+    finally:
+        wire.socket.settimeout(10)
+    return wire.read(), sent
+
+
+def received(wire):
+    try:
+        return wire.socket.recv(65536)
+    except BlockingIOError:
+        return b""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.security.attacks import SMUGGLED, chunked, get, post, refused
+from tests.security.attacks import SMUGGLED, chunked, get, post, refused, sent_until_answered
 from tests.wire import Wire, ask
 
 
@@ -233,33 +233,6 @@ def test_pipelined_requests_are_answered_in_order(url):
             wire.send(b"".join(get(b"/about?n=%d" % n) for n in range(start, start + 500)))
             for n in range(start, start + 500):
                 assert b'"n":["%d"]' % n in wire.read().body
-
-
-def sent_until_answered(wire, piece, most):
-    """Send a piece again and again until an answer comes: the answer, and how much was sent."""
-    wire.socket.setblocking(False)
-    sent = 0
-    try:
-        while sent < most:
-            try:
-                sent += wire.socket.send(piece)
-            except BlockingIOError:
-                pass
-            except ConnectionError:
-                break
-            if data := received(wire):
-                wire._received += data
-                break
-    finally:
-        wire.socket.settimeout(10)
-    return wire.read(), sent
-
-
-def received(wire):
-    try:
-        return wire.socket.recv(65536)
-    except BlockingIOError:
-        return b""
 
 
 @pytest.mark.parametrize(
