@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check format lint types layers unit unit-optimized fix bench shape clean
+.PHONY: help run test check format lint types layers unit unit-optimized fix bench fuzz shape clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -47,6 +47,9 @@ fix: $(VENV)/.stamp-test  ## format, and mend what ruff can mend
 
 bench: $(VENV)/.stamp-run  ## measure; ARGS is handed on to python -m benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: $(VENV)/.stamp-test  ## random input for 60 s a target; ARGS='--seconds 5 multipart'
+	$(BIN)/python -m fuzz $(ARGS)
 
 shape: $(VENV)/.stamp-venv  ## the longest files and functions, as information
 	$(BIN)/python -m tools.shape
