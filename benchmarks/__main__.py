@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json and not options.json.absolute().parent.is_dir():
         return fail(f"no folder for {options.json}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    settings = Settings(options.rounds, options.seconds, choose_cores())
+    settings = Settings(options.rounds, options.seconds, choose_cores(), options.upload_mib)
     if settings.cores.server == settings.cores.load:
         say("one core only: server and load generator share it, so the figures are rough")
     facts, date = machine_facts(), datetime.now(UTC).isoformat(timespec="seconds")
@@ -69,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--contenders", metavar="NAMES", help="who takes part besides canned")
     made.add_argument("--rounds", type=positive, default=5, help="turns for everybody (5)")
     made.add_argument("--seconds", type=positive, default=2, help="load per turn (2)")
+    made.add_argument(
+        "--upload-mib", type=positive, default=256, metavar="MIB", help="size of uploads (256)"
+    )
     made.add_argument("--json", type=Path, metavar="FILE", help="write all raw figures to FILE")
     made.add_argument("--list", action="store_true", help="show rows and contenders, and stop")
     made.add_argument(
@@ -145,12 +148,12 @@ def measure(rows: list[Row], contenders: list[Contender], settings: Settings) ->
 def listing() -> str:
     """Rows, and contenders with their versions or what they miss."""
     lines = ["rows:"]
-    lines += [f"  {row.name:17} {row.title}" for row in ROWS]
-    lines.append(f"  {ROUTING:17} {ROUTING_TITLE}")
+    lines += [f"  {row.name:23} {row.title}" for row in ROWS]
+    lines.append(f"  {ROUTING:23} {ROUTING_TITLE}")
     lines.append("contenders:")
     for one in contender_table():
         versions = ", ".join(f"{name} {version}" for name, version in one.versions().items())
-        lines.append(f"  {one.name:17} {one.missing() or versions}")
+        lines.append(f"  {one.name:23} {one.missing() or versions}")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.rows import Row
+from benchmarks.rows import UNFILTERED, Row
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SERVERS = REPOSITORY / "benchmarks" / "servers"
@@ -35,6 +35,18 @@ Where a peer knows no difference between a plain function on the loop and
 `async def`, it does both rows with what it has.
 """
 BARE_ROWS = frozenset({"text-inline", "text-async", "idle-memory"})
+FILTER_ROWS = frozenset({"typed-get-filters", "typed-get-filters-async", "post-json-filters"})
+UPLOAD_ROWS = frozenset({"upload-stream", "upload-file", "upload-form"})
+
+NGINX_UPLOADS = """
+    client_max_body_size 0;
+    location ~ ^/(stream|file|form)$ {
+      root @FOLDER@;
+      rewrite ^ /stored break;
+      dav_methods PUT;
+    }
+"""
+"""A PUT of the dav module, which has all of a body in a file before it answers."""
 
 Runs = Literal["project", "peers", "program"]
 
@@ -73,24 +85,30 @@ class Contender:
         if self.runs == "program":
             return [*self.command, str(port), row.tool]
         module, *arguments = self.command
+        if row.filters:
+            arguments = [row.filters]
+        elif row.tool == "upload":
+            module, arguments = "tarry_uploads", [str(folder)]
         python = str(interpreter(self.runs))
         return [python, "-m", f"benchmarks.servers.{module}", str(port), *arguments]
 
 
 def contender_table() -> tuple[Contender, ...]:
     """Every contender that the benchmarks know, the yardstick first."""
-    every = FRAMEWORK_ROWS | {"text-threads", "http2"}
+    every = FRAMEWORK_ROWS | FILTER_ROWS | {"text-threads", "http2"}
     threads = FRAMEWORK_ROWS | {"text-threads"}
     bare_http2 = BARE_ROWS | {"http2"}
     node_rows = FRAMEWORK_ROWS - {"text-async", "typed-get-async"} | {"http2"}
-    nginx_rows = frozenset({"text-inline", "idle-memory", "http2"})
+    nginx_rows = UPLOAD_ROWS | {"text-inline", "idle-memory", "http2"}
+    tarry = ("tarry",), ("tarry_app",)
     hypercorn = ("hypercorn", "h2", "uvloop")
     on_uvicorn = ("uvicorn", "httptools", "uvloop")
     on_zttp = ("uvicorn", "zttp", "uvloop")
     node = ("node", str(SERVERS / "node_server.mjs"))
     return (
         Contender("canned", "project", ("uvloop",), ("canned",), every, "pip install uvloop"),
-        Contender("tarry", "project", ("tarry",), ("tarry_app",), every, "pip install -e ."),
+        Contender("tarry", "project", *tarry, every | UPLOAD_ROWS, "pip install -e ."),
+        Contender(UNFILTERED, "project", *tarry, FILTER_ROWS, "pip install -e ."),
         Contender("nginx", "program", ("nginx",), ("nginx",), nginx_rows, "apt-get install nginx"),
         Contender("node", "program", ("node",), node, node_rows, "apt-get install nodejs"),
         Contender("granian-rsgi", "peers", ("granian",), ("granian_apps", "rsgi"), bare_http2),
@@ -148,7 +166,9 @@ def write_nginx_settings(port: int, row: Row, folder: Path) -> Path:
     settings = (SERVERS / "nginx.conf").read_text()
     http2 = " http2" if row.tool == "h2load" else ""
     path = folder / "nginx.conf"
-    for name, value in {"FOLDER": str(folder), "PORT": str(port), "HTTP2": http2}.items():
+    uploads = NGINX_UPLOADS if row.tool == "upload" else ""
+    values = {"UPLOADS": uploads, "FOLDER": str(folder), "PORT": str(port), "HTTP2": http2}
+    for name, value in values.items():
         settings = settings.replace(f"@{name}@", value)
     path.write_text(settings)
     return path

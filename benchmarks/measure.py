@@ -17,6 +17,7 @@ from benchmarks.machine import Cores, pinned_to
 from benchmarks.processes import Server, ServerFailed, cpu_seconds, running
 from benchmarks.results import Cell, RowResult, Sample
 from benchmarks.rows import Row
+from benchmarks.uploads import upload_sample
 from benchmarks.verify import row_for, verify
 
 WARM_UP_SECONDS = 1
@@ -31,6 +32,7 @@ class Settings:
     rounds: int
     seconds: int
     cores: Cores
+    upload_mib: int = 256
 
 
 def measure_row(row: Row, contenders: list[Contender], settings: Settings, say: Say) -> RowResult:
@@ -41,8 +43,8 @@ def measure_row(row: Row, contenders: list[Contender], settings: Settings, say: 
             say(f"{row.name}: {cell.contender}: {cell.problem}")
     present = {one: cell for one, cell in cells.items() if not cell.problem}
     with pinned_to(settings.cores.load):
-        if row.tool == "idle":
-            measure_idle(row, present, settings, say)
+        if row.tool in ("idle", "upload"):
+            measure_afresh(row, present, settings, say)
         else:
             measure_under_load(row, present, settings, say)
     return RowResult(row, list(cells.values()))
@@ -57,9 +59,10 @@ def measure_under_load(
         for one, cell in cells.items():
             say(f"{row.name}: starting {one.name}")
             try:
-                servers[one] = stack.enter_context(running(one, row, settings.cores))
-                verify(servers[one], row_for(one, row))
-                run_load(row_for(one, row), servers[one].port, WARM_UP_SECONDS)
+                its_row = row_for(one, row)
+                servers[one] = stack.enter_context(running(one, its_row, settings.cores))
+                verify(servers[one], its_row)
+                run_load(its_row, servers[one].port, WARM_UP_SECONDS)
             except (ServerFailed, LoadFailed) as error:
                 cell.problem = str(error)
                 say(f"{row.name}: {one.name}: {error}")
@@ -97,7 +100,7 @@ def sample_of(load: Load, used_cpu_seconds: float, elapsed_seconds: float) -> Sa
     )
 
 
-def measure_idle(row: Row, cells: dict[Contender, Cell], settings: Settings, say: Say) -> None:
+def measure_afresh(row: Row, cells: dict[Contender, Cell], settings: Settings, say: Say) -> None:
     """Measure memory in a fresh process per round, because processes keep what they once had."""
     for number in range(1, settings.rounds + 1):
         for one, cell in cells.items():
@@ -105,11 +108,18 @@ def measure_idle(row: Row, cells: dict[Contender, Cell], settings: Settings, say
                 continue
             try:
                 with running(one, row, settings.cores) as server:
-                    verify(server, row)
-                    cell.add(Sample(cost=idle_bytes_per_connection(server)))
+                    cell.add(afresh_sample(server, row, settings))
             except ServerFailed as error:
                 cell.add(Sample(problem=str(error)))
             say(progress_line(row, number, settings, cell))
+
+
+def afresh_sample(server: Server, row: Row, settings: Settings) -> Sample:
+    """What a row measures in a process of its own: idle connections, or an upload."""
+    if row.tool == "upload":
+        return upload_sample(server, row, settings.upload_mib)
+    verify(server, row)
+    return Sample(cost=idle_bytes_per_connection(server))
 
 
 def progress_line(row: Row, number: int, settings: Settings, cell: Cell) -> str:

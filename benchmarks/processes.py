@@ -1,6 +1,7 @@
 """Servers as processes: start one on a free port, read what it used, and end it for sure."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -31,6 +32,8 @@ class Server:
 
     pid: int
     port: int
+    folder: Path
+    """What it may write goes here, and is deleted when it ends."""
 
 
 @contextmanager
@@ -55,7 +58,7 @@ def running(contender: Contender, row: Row, cores: Cores) -> Iterator[Server]:
             )
         try:
             wait_until_accepting(process, port, log)
-            yield Server(process.pid, port)
+            yield Server(process.pid, port, folder)
         finally:
             end(process)
 
@@ -111,6 +114,23 @@ def rss_bytes(pid: int) -> int:
     for member in process_tree(pid):
         with suppress(OSError):
             total += int(Path(f"/proc/{member}/statm").read_text().split()[1]) * PAGE_BYTES
+    return total
+
+
+def forget_peak_rss(pid: int) -> None:
+    """Have `peak_rss_bytes` count from now on (clear_refs in proc(5))."""
+    for member in process_tree(pid):
+        with suppress(OSError):
+            Path(f"/proc/{member}/clear_refs").write_text("5")
+
+
+def peak_rss_bytes(pid: int) -> int:
+    """The most resident memory that a process and its descendants have had, each at its time."""
+    total = 0
+    for member in process_tree(pid):
+        with suppress(OSError):
+            found = re.search(r"VmHWM:\s+([0-9]+) kB", Path(f"/proc/{member}/status").read_text())
+            total += int(found[1]) * 1024 if found else 0
     return total
 
 

@@ -12,7 +12,17 @@ SUBJECT = "tarry"
 """The contender that the goals are for."""
 
 NOTHING = "-"
-COLUMNS = ("contender", "", "x canned", "lowest-highest", "requests/s", "p50 µs", "p99 µs")
+COLUMNS = (
+    "contender",
+    "",
+    "x canned",
+    "lowest-highest",
+    "requests/s",
+    "p50 µs",
+    "p99 µs",
+    "seconds",
+    "MiB more",
+)
 
 
 def heading(settings: Settings, facts: dict[str, object]) -> str:
@@ -53,6 +63,8 @@ def cell_texts(result: RowResult, cell: Cell) -> list[str]:
         number(cell.median("requests_per_second"), 0),
         number(cell.median("p50_us"), 0),
         number(cell.median("p99_us"), 0),
+        number(cell.median("elapsed_seconds"), 2),
+        number(cell.median("memory_growth_mib"), 1),
     ]
 
 
@@ -78,15 +90,28 @@ def aligned(table: list[list[str]]) -> list[str]:
 
 
 def goal_lines(result: RowResult) -> list[str]:
-    """The verdict on the goal; nothing for a row without one."""
-    if result.row.goal is None:
-        return []
-    ratio = result.ratio(SUBJECT)
-    if ratio is None:
-        verdict = "no figure"
-    else:
-        verdict = f"{'reached' if result.reached(SUBJECT) else 'NOT reached'} ({ratio:.2f})"
-    return [f"  goal: {SUBJECT} <= {result.row.goal} x canned: {verdict}"]
+    """The verdicts on the goals; nothing for a row without one."""
+    row, lines = result.row, []
+    if row.goal is not None:
+        lines.append(goal_line("x canned", row.goal, result.ratio(SUBJECT)))
+    if row.beside:
+        what = f"x {row.beside}" + ("'s time" if row.tool == "upload" else "")
+        lines.append(goal_line(what, row.most_beside, result.ratio_beside(SUBJECT)))
+    if row.most_memory_growth_mib is not None:
+        growth_mib = result.cell(SUBJECT).median("memory_growth_mib")
+        lines.append(goal_line("MiB more memory", row.most_memory_growth_mib, growth_mib))
+    return lines
+
+
+def goal_line(what: str, most: float | None, figure: float | None) -> str:
+    """One goal and whether it is reached; without a goal the figure alone."""
+    shown = "no figure" if figure is None else f"{figure:.2f}"
+    if most is None:
+        return f"  {SUBJECT}: {shown} {what}"
+    verdict = "no figure"
+    if figure is not None:
+        verdict = f"{'reached' if figure <= most else 'NOT reached'} ({shown})"
+    return f"  goal: {SUBJECT} <= {most} {what}: {verdict}"
 
 
 def document(
@@ -115,6 +140,10 @@ def row_document(result: RowResult) -> dict[str, Any]:
         "unit": result.row.unit,
         "goal": result.row.goal,
         "goal_reached": result.reached(SUBJECT),
+        "beside": result.row.beside,
+        "most_beside": result.row.most_beside,
+        "ratio_beside": result.ratio_beside(SUBJECT),
+        "most_memory_growth_mib": result.row.most_memory_growth_mib,
         "contenders": [
             {
                 "name": cell.contender,

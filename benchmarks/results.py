@@ -18,6 +18,9 @@ class Sample:
     p99_us: float | None = None
     server_busy: float | None = None
     """CPU seconds per second; well below 1 means that the load generator was the limit."""
+    elapsed_seconds: float | None = None
+    memory_growth_mib: float | None = None
+    """How much the resident memory of the server rose, at its peak."""
     problem: str = ""
 
 
@@ -61,15 +64,25 @@ class RowResult:
 
     def ratios(self, contender: str) -> list[float]:
         """The cost as a multiple of the canned reply, for each round."""
-        cell, yardstick = self.cell(contender), self.cell(YARDSTICK)
+        return self._ratios(contender, YARDSTICK, "cost")
+
+    def _ratios(self, contender: str, other: str, name: str) -> list[float]:
+        cell, yardstick = self.cell(contender), self.cell(other)
         if not (cell.valid and yardstick.valid):
             return []
-        pairs = zip(cell.samples, yardstick.samples, strict=True)
-        return [one.cost / canned.cost for one, canned in pairs if canned.cost > 0]
+        samples = zip(cell.samples, yardstick.samples, strict=True)
+        pairs = [(getattr(one, name), getattr(its, name)) for one, its in samples]
+        return [one / its for one, its in pairs if its > 0]
 
     def ratio(self, contender: str) -> float | None:
         """The median of the ratios; `None` if there are none."""
         ratios = self.ratios(contender)
+        return statistics.median(ratios) if ratios else None
+
+    def ratio_beside(self, contender: str) -> float | None:
+        """The cost as a multiple of the row's other contender, or the time of an upload."""
+        name = "elapsed_seconds" if self.row.tool == "upload" else "cost"
+        ratios = self._ratios(contender, self.row.beside, name)
         return statistics.median(ratios) if ratios else None
 
     def reached(self, contender: str) -> bool | None:

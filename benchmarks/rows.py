@@ -10,7 +10,8 @@ TEXT = "Hello, World!"
 USER = {"id": 42, "verbose": True, "name": "Ada"}
 ITEM = {"name": "lamp", "price": 9.5, "tags": ["desk", "brass"]}
 
-Tool = Literal["wrk", "h2load", "idle"]
+Tool = Literal["wrk", "h2load", "idle", "upload"]
+UNITS: dict[Tool, str] = {"idle": "bytes/connection", "upload": "CPU µs/MiB"}
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,9 @@ class Row:
     """One line of work that every contender does in the same way.
 
     `goal` is the highest cost that Tarry may have, as a multiple of the canned
-    reply measured in the same round; `None` where no goal is set.
+    reply measured in the same round; `None` where no goal is set.  `beside` is
+    another contender that Tarry is compared with in the same round, `most_beside`
+    the highest multiple of its cost, or of its time for an upload.
     """
 
     name: str
@@ -30,11 +33,39 @@ class Row:
     tool: Tool = "wrk"
     post: Any = None
     """The JSON document to POST; `None` means GET."""
+    filters: Literal["", "inline", "async"] = ""
+    """The kind of the three filters around the handler, if there are any."""
+    plain_row: str = ""
+    """The row without filters, for whoever is measured without them beside."""
+    beside: str = ""
+    most_beside: float | None = None
+    most_memory_growth_mib: float | None = None
+    """How far an upload may raise the resident memory of Tarry, at its peak."""
+    is_form: bool = False
 
     @property
     def unit(self) -> str:
         """The unit of this row's costs."""
-        return "bytes/connection" if self.tool == "idle" else "CPU µs/request"
+        return UNITS.get(self.tool, "CPU µs/request")
+
+
+UNFILTERED = "tarry-unfiltered"
+"""Tarry without filters, measured in the same rounds as Tarry with them."""
+
+
+def upload_row(name: str, title: str, path: str, *, is_form: bool = False) -> Row:
+    """A row of an upload, with the goals that are the same for all of them."""
+    return Row(
+        name,
+        title,
+        path,
+        None,
+        tool="upload",
+        beside="nginx",
+        most_beside=2.0,
+        most_memory_growth_mib=30.0,
+        is_form=is_form,
+    )
 
 
 ROWS = (
@@ -63,6 +94,41 @@ ROWS = (
         4.0,
         post=ITEM,
     ),
+    Row(
+        "typed-get-filters",
+        "as typed-get-inline, with three inline filters",
+        "/users/42?verbose=1",
+        USER,
+        4.5,
+        filters="inline",
+        plain_row="typed-get-inline",
+        beside=UNFILTERED,
+        most_beside=1.5,
+    ),
+    Row(
+        "typed-get-filters-async",
+        "as typed-get-inline, with three async filters",
+        "/users/42?verbose=1",
+        USER,
+        filters="async",
+        plain_row="typed-get-inline",
+        beside=UNFILTERED,
+    ),
+    Row(
+        "post-json-filters",
+        "as post-json, with three inline filters",
+        "/items",
+        {"id": 1, **ITEM},
+        6.0,
+        post=ITEM,
+        filters="inline",
+        plain_row="post-json",
+        beside=UNFILTERED,
+        most_beside=1.5,
+    ),
     Row("http2", "HTTP/2 GET / as text, 16 connections x 8 streams", "/", TEXT, 1.6, "h2load"),
     Row("idle-memory", "memory of an idle connection after one answer", "/", TEXT, tool="idle"),
+    upload_row("upload-stream", "PUT to disk, async def with request.stream()", "/stream"),
+    upload_row("upload-file", "PUT to disk, def with request.file", "/file"),
+    upload_row("upload-form", "multipart form, def with Upload.save", "/form", is_form=True),
 )

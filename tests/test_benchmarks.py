@@ -10,10 +10,11 @@ from benchmarks.contenders import Contender, contender_table
 from benchmarks.load import Load, LoadFailed, parse_h2load, parse_wrk, percentile
 from benchmarks.machine import Cores, parse_core_list
 from benchmarks.measure import Settings, sample_of
-from benchmarks.processes import stat_cpu_seconds
+from benchmarks.processes import ServerFailed, peak_rss_bytes, rss_bytes, stat_cpu_seconds
 from benchmarks.report import document, row_text
 from benchmarks.results import Cell, RowResult, Sample
-from benchmarks.rows import ROWS, TEXT, Row
+from benchmarks.rows import ROWS, TEXT, UNFILTERED, Row
+from benchmarks.uploads import MIB, check_stored, request
 from benchmarks.verify import is_expected, row_for
 
 WRK = """Running 2s test @ http://127.0.0.1:8000/
@@ -136,6 +137,26 @@ class TestReport:
     def test_verdict(self, cost, verdict):
         assert row_text(result(1.7, canned=[10.0], tarry=cost)).endswith(verdict)
 
+    def test_goals_of_an_upload(self):
+        row = Row("up", "an upload", "/", None, tool="upload", beside="nginx", most_beside=2.0,
+                  most_memory_growth_mib=30.0)  # fmt: skip
+        tarry = Sample(1300.0, elapsed_seconds=3.0, memory_growth_mib=31.0)
+        nginx = Sample(1000.0, elapsed_seconds=2.0, memory_growth_mib=0.1)
+        cells = [Cell("tarry", [tarry]), Cell("nginx", [nginx])]
+        assert row_text(RowResult(row, cells)).splitlines() == [
+            "up: an upload",
+            "  contender  CPU µs/MiB  seconds  MiB more",
+            "  nginx         1 000.0     2.00       0.1",
+            "  tarry         1 300.0     3.00      31.0",
+            "  goal: tarry <= 2.0 x nginx's time: reached (1.50)",
+            "  goal: tarry <= 30.0 MiB more memory: NOT reached (31.00)",
+        ]
+
+    def test_a_comparison_without_a_goal_shows_its_figure(self):
+        row = Row("f", "filters", "/", TEXT, beside=UNFILTERED)
+        cells = [Cell("tarry", [Sample(30.0)]), Cell(UNFILTERED, [Sample(20.0)])]
+        assert row_text(RowResult(row, cells)).endswith("  tarry: 1.50 x tarry-unfiltered")
+
     def test_document_is_json_with_every_sample(self):
         settings = Settings(rounds=2, seconds=1, cores=Cores(server=0, load=1))
         rows = [result(1.7, canned=[10.0, 10.0], tarry=[15.0, 16.0])]
@@ -161,6 +182,15 @@ class TestChoice:
     def test_every_contender_does_known_rows(self):
         rows = {row.name for row in ROWS}
         assert all(one.rows and one.rows <= rows for one in contender_table())
+
+    def test_filtered_rows_have_one_without_filters_beside(self):
+        unfiltered = next(one for one in contender_table() if one.name == UNFILTERED)
+        filtered = [row for row in ROWS if row.filters]
+        assert unfiltered.rows == {row.name for row in filtered}
+        for row in filtered:
+            beside = row_for(unfiltered, row)
+            assert not beside.filters
+            assert (beside.path, beside.post) == (row.path, row.post)
 
     def test_missing_contender_says_what_to_install(self):
         absent = Contender("x", "program", ("no-such-program",), (), frozenset(), "install x")
@@ -188,7 +218,30 @@ class TestAnswers:
         assert row_for(canned, http2).tool == "wrk"
 
 
+class TestUploads:
+    @pytest.mark.parametrize("name", ["upload-stream", "upload-form"])
+    def test_a_request_is_as_long_as_it_announces(self, name):
+        row = next(row for row in ROWS if row.name == name)
+        head, _, body = b"".join(request(row, 2)).partition(b"\r\n\r\n")
+        assert head.endswith(b"content-length: %d" % len(body))
+        assert len(body) == 2 * MIB or row.is_form
+
+    def test_all_of_a_body_has_to_be_stored(self, tmp_path):
+        stored = tmp_path / "stored"
+        stored.write_bytes(b"12345")
+        check_stored(stored, 5, is_form=False)
+        with pytest.raises(ServerFailed, match="stored 5 of 6 bytes"):
+            check_stored(stored, 6, is_form=False)
+
+    def test_nothing_stored(self, tmp_path):
+        with pytest.raises(ServerFailed, match="stored 0 of 6 bytes"):
+            check_stored(tmp_path / "stored", 6, is_form=False)
+
+
 class TestMachine:
+    def test_the_peak_of_memory_is_no_less_than_memory(self):
+        assert peak_rss_bytes(os.getpid()) >= rss_bytes(os.getpid()) - MIB > 0
+
     def test_core_list(self):
         assert parse_core_list("0-2,8\n") == {0, 1, 2, 8}
 
