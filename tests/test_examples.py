@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
+import socket
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -23,8 +27,9 @@ def example(test: Callable[[SocketClient], None]) -> Callable[[SocketClient], No
 
 
 @pytest.fixture
-def client(request) -> Iterator[SocketClient]:
+def client(request, tmp_path, monkeypatch) -> Iterator[SocketClient]:
     app = import_module(f"examples.{request.param}").app
+    monkeypatch.chdir(tmp_path)  # where examples keep their files
     with app.start(access_log=False) as handle, SocketClient(handle.url) as client:
         yield client
 
@@ -83,6 +88,70 @@ def errors(client):
     assert [fault.split(":")[0] for fault in bad.json()["bad"]] == ["number", "amount"]
 
 
+@example
+def controllers(client):
+    dune, solaris = {"title": "Dune", "author": "Herbert"}, {"title": "Solaris", "author": "Lem"}
+    assert client.get("/books").json() == [dune]
+    assert client.get("/books/1").json() == dune
+
+    made = client.post("/books", json=solaris)
+    assert made.status == 201
+    assert client.get(made.headers["location"]).json() == solaris
+    assert client.get("/books/3").status == 404
+
+    assert client.get("/books?author=Herbert").json() == [dune]
+    plain = client.get("/books", headers={"accept": "text/plain"})
+    assert plain.text == "Dune, Herbert\nSolaris, Lem\n"
+
+
+@example
+def filters(client):
+    missed = client.get("/nowhere")
+    assert missed.status == 404
+    assert missed.headers["server-timing"].startswith("all;dur=")
+
+    refused = client.get("/admin/me")
+    assert refused.status == 401
+    assert refused.headers["www-authenticate"] == "Bearer"
+    signed_in = client.get("/admin/me", headers={"authorization": "Bearer s3cret"})
+    assert signed_in.text == "you are ada\n"
+
+    assert client.get("/reports/slow?seconds=0").text == "here it is\n"
+    assert client.get("/reports/slow?seconds=5").status == 504
+
+
+def _form(**files: bytes) -> tuple[dict[str, str], bytes]:
+    """Headers and body as a browser sends files of one field."""
+    parts = b"".join(
+        b'--edge\r\nContent-Disposition: form-data; name="files"; filename="%b.txt"\r\n\r\n%b\r\n'
+        % (name.encode(), content)
+        for name, content in files.items()
+    )
+    return {"content-type": "multipart/form-data; boundary=edge"}, parts + b"--edge--\r\n"
+
+
+@example
+def upload(client):
+    headers, form = _form(one=b"0123456789abc", two=b"2")
+    assert client.post("/", headers=headers, data=form).status == 303
+    assert "one.txt</a> 13 bytes" in client.get("/").text
+
+    part = client.get("/files/one.txt", headers={"range": "bytes=0-9"})
+    assert (part.status, part.text) == (206, "0123456789")
+    assert part.headers["content-disposition"] == 'attachment; filename="one.txt"'
+
+    assert client.put("/files/..%2Fbig.iso", data=[b"in ", b"pieces"]).status == 201
+    assert client.get("/files/big.iso").text == "in pieces"
+    assert sorted(path.name for path in Path("uploads").iterdir()) == [
+        "big.iso", "one.txt", "two.txt",
+    ]  # fmt: skip
+
+    too_long = headers | {"content-length": str(32 * 1024**2 + 1)}
+    assert client.post("/", headers=too_long).status == 413
+    assert client.put("/files/x", headers={"content-length": str(1024**3 + 1)}).status == 413
+    assert len([*Path("uploads").iterdir()]) == 3
+
+
 def _name(value):
     return value if isinstance(value, str) else ""
 
@@ -103,8 +172,30 @@ def test_two_apps():
             assert client.get("/report").json() == {"sold": 3}
 
 
+def test_events(capsys):
+    from examples import events
+
+    half = b"PUT /drop HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345"
+    with events.app.start(access_log=False) as server, SocketClient(server.url) as client:
+        assert "EventSource" in client.get("/").text
+        with urlopen(f"{server.url}/events", timeout=10) as stream:
+            told = (json.loads(line[6:]) for line in stream if line.startswith(b"data: "))
+            assert next(told) == []
+
+            assert client.put("/drop", data=b"123").text == "thank you\n"
+            complete = {"bytes": 3, "of": 3, "state": "complete"}
+            assert [complete] in told
+
+            address = urlsplit(server.url)
+            with socket.create_connection((address.hostname, address.port)) as leaves:
+                leaves.sendall(half)
+                assert [complete, {"bytes": 5, "of": 10, "state": "coming"}] in told
+            assert [complete, {"bytes": 5, "of": 10, "state": "broken off"}] in told
+    assert capsys.readouterr().out == "start: 0 uploads\nstop: 2 uploads\n"
+
+
 def test_every_example_has_a_test():
-    tested = {*ASK, "two_apps"}
+    tested = {*ASK, "events", "two_apps"}
 
     assert {file.stem for file in FILES} == tested
 
