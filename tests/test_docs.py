@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tarry.testing import Client
 
@@ -21,6 +24,12 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 PROGRAM = re.compile(r"(?:from|import) ")
+ASKED = re.compile(
+    r"^# (?P<method>[A-Z]+) (?P<path>/\S*)(?: \((?P<field>[\w-]+): (?P<value>[^)]+)\))?"
+    r"(?: (?P<body>\S.*?))? → (?:(?P<status>\d{3})\b ?)?(?P<text>.*)$",
+    re.MULTILINE,
+)
+"""A comment that says what is answered: `# POST /notes (x-a: b) {"title": "milk"} → 201 text`."""
 
 
 def prose(document):
@@ -53,7 +62,7 @@ def run(code):
     """Run a program as a module that is imported."""
     module = ModuleType("program")
     # The asserts of a program count under `python -O`, too.
-    exec(compile(code, "<document>", "exec", optimize=0), vars(module))
+    exec(compile(code, "<document>", "exec", dont_inherit=True, optimize=0), vars(module))
     return module
 
 
@@ -78,12 +87,46 @@ def test_a_program_runs_and_its_tests_pass(code):
                 asyncio.run(result)
 
 
+def programs_that_ask():
+    return [case for case in programs() if ASKED.search(case.values[0])]
+
+
+@pytest.mark.parametrize("code", programs_that_ask())
+def test_a_program_answers_what_its_comments_say(code):
+    with run(code).app.testing() as client:
+        for asked in ASKED.finditer(code):
+            reply = ask(client, **asked.groupdict())
+            assert (reply.status, reply.text.strip()) == (
+                int(asked["status"] or 200), asked["text"] or reply.text.strip(),
+            ), asked[0]  # fmt: skip
+
+
+def ask(client, method, path, field, value, body, **answer):
+    """The reply to what a comment asks; a body is JSON, or else a form."""
+    headers = {field: value} if field else {}
+    if body is not None:
+        kind = "json" if body[0] in "{[" else "x-www-form-urlencoded"
+        headers = {"content-type": f"application/{kind}", **headers}
+    return client.request(method, path, headers=headers, data=(body or "").encode())
+
+
 def test_documents_with_programs_are_found():
     """Guards the tests above, which would pass without any."""
     names = {str(case.id).split()[0] for case in programs()}
 
     assert {"README.md", "docs/behaviour.md", "docs/howto/run.md"} <= names
     assert "docs/howto/test-an-app.md" in names
+
+
+def test_each_howto_on_writing_an_application_asks_it():
+    """Guards as well: a comment in another form would not be asked."""
+    asking = {str(case.id).split()[0] for case in programs_that_ask()}
+
+    assert "README.md" in asking
+    for name in ("routing", "handlers", "bodies", "filters", "answers"):
+        assert f"docs/howto/{name}.md" in asking
+    arrows = sum(case.values[0].count(" → ") for case in programs())
+    assert arrows == sum(len(ASKED.findall(case.values[0])) for case in programs())
 
 
 def test_the_hello_of_the_readme_answers_what_the_readme_says():
@@ -98,6 +141,35 @@ def test_the_hello_of_the_readme_answers_what_the_readme_says():
         assert answer.text in readme.read_text()
         assert answer.json() == {"hello": ["you", "you"]}
         assert client.get("/hello/you?times=two").status == 400
+
+
+def test_the_sockets_of_the_howto_talk_as_it_says():
+    text = (ROOT / "docs" / "howto" / "websockets.md").read_text()
+    echo, rooms, clock = (run(code).app for kind, code in FENCE.findall(text) if kind == "python")
+
+    with serving(echo) as url, connect(f"{url}/echo") as socket:
+        for message in ("text", b"data"):
+            socket.send(message)
+            assert socket.recv(timeout=10) == message
+    with serving(rooms) as url:
+        with pytest.raises(InvalidStatus, match="401"):
+            connect(f"{url}/rooms/tea")
+        with (
+            connect(f"{url}/rooms/tea?key=1&nick=ada") as ada,
+            connect(f"{url}/rooms/tea?key=1") as other,
+        ):
+            ada.send("hello")
+            assert [each.recv(timeout=10) for each in (ada, other)] == ["ada: hello"] * 2
+    with serving(clock) as url, connect(f"{url}/clock", origin=f"http{url[2:]}") as socket:
+        assert socket.recv(timeout=10) == "hello"
+        socket.send("noon")
+        assert socket.recv(timeout=10) == "NOON"
+
+
+@contextmanager
+def serving(app):
+    with app.start(access_log=False) as server:
+        yield f"ws{server.url.removeprefix('http')}"
 
 
 def test_a_decision_has_a_number_a_title_and_its_three_parts():
