@@ -199,12 +199,13 @@ class ThreadPool:
         done: Done,
         exchange: Exchange | None,
     ) -> None:
-        of_thread.exchange = exchange
+        running = of_thread.running
+        running.exchange = exchange
         try:
             self._finished.append((done, context.run(function, **arguments), None))
         except BaseException as error:  # noqa: BLE001 — the loop decides what it means
             self._finished.append((done, None, error))
-        of_thread.exchange = None
+        running.exchange = None
         if not self._flush_is_due:
             self._flush_is_due = True
             try:
