@@ -309,3 +309,29 @@ def test_decimals_that_no_float_could_hold_are_refused(text, wrap):
 def test_ordinary_decimals(text):
     assert json_reader(Decimal)(text.encode()) == Decimal(text)
     assert json_reader(Price)(f'{{"amount":"{text}"}}'.encode()).limit == Decimal("Infinity")
+
+
+# ── numbers that collide ──────────────────────────────────────────────────────────────────
+
+
+def colliding(count):
+    """Whole numbers of 20 digits and more whose hashes are equal."""
+    return [number * (2**61 - 1) for number in range(5, 5 + count)]
+
+
+@pytest.mark.parametrize("annotation", [set[int], frozenset[int], list[set[int]], dict[int, int]])
+def test_numbers_that_collide_are_taken_up_to_a_limit(annotation):
+    def text(count):
+        numbers = colliding(count)
+        if annotation == dict[int, int]:
+            return json.dumps(dict.fromkeys(numbers, 1)).encode()
+        return json.dumps([numbers] if annotation == list[set[int]] else numbers).encode()
+
+    read = json_reader(annotation)
+    assert read(text(1000))
+    with pytest.raises(ConversionError, match="more than 1000 numbers of 20 digits"):
+        read(text(1001))
+
+
+def test_long_numbers_in_a_list_are_none_too_many():
+    assert len(json_reader(list[int])(json.dumps(colliding(5000)).encode())) == 5000

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Final
 
 import msgspec
@@ -39,11 +39,17 @@ def json_reader(annotation: Any) -> JsonReader:
         TypeError: a type that does not come from JSON.
         NameError: a field's annotation has a name that is unknown in its module.
     """
-    if any(map(pydantic_models.is_model, types_within(annotation))):
-        return _pydantic_reader(annotation)
+    kinds = list(types_within(annotation))
+    if any(map(pydantic_models.is_model, kinds)):
+        return _spread_reader(_pydantic_reader(annotation))
     decode = msgspec.json.Decoder(annotation, dec_hook=_from_json).decode
     read = _filling_reader(decode) if holds_dataclasses(annotation) else _reader(decode)
-    return _decimal_reader(read) if Decimal in types_within(annotation) else read
+    if Decimal in kinds:
+        read = _decimal_reader(read)
+    may_hash_numbers = any(kind in kinds for kind in (set, frozenset)) or (
+        dict in kinds and any(kind in kinds for kind in (int, Decimal))
+    )
+    return _spread_reader(read) if may_hash_numbers else read
 
 
 _SAFE_BYTES: Final = 2 * MAX_JSON_DEPTH
@@ -72,6 +78,29 @@ def _filling_reader(decode: Callable[[bytes], Any]) -> JsonReader:
         return value
 
     return read_and_fill
+
+
+MAX_LONG_NUMBERS: Final = 1000
+"""Runs of 20 digits in a text that may become members of a set or keys."""
+
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{20,}+")
+
+
+def _spread_reader(read: JsonReader) -> JsonReader:
+    """Refuse so many long numbers that a set of them could take quadratic time.
+
+    Python hashes a whole number modulo 2^61 - 1, so that all multiples of that
+    collide.  All but four of them have 20 digits or more.
+    """
+
+    def read_spread(text: bytes) -> Any:
+        if len(text) > 20 * MAX_LONG_NUMBERS:
+            found = islice(_LONG_NUMBER.finditer(text), MAX_LONG_NUMBERS + 1)
+            if sum(1 for _ in found) > MAX_LONG_NUMBERS:
+                raise ConversionError(f"has more than {MAX_LONG_NUMBERS} numbers of 20 digits")
+        return read(text)
+
+    return read_spread
 
 
 _STRANGE: Final = re.compile(rb"(?i)nan|inf|e[+-]?[0-9_]{3}|[0-9_]{300}|\\u|[\x80-\xff]")
