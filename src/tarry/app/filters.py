@@ -46,8 +46,8 @@ TWO_YIELDS: Final = "a filter yields once; what follows is its part after the ha
 class Filter:
     """A filter and what is known of it.
 
-    One that `is_inline` is called on the loop, without waiting: by `begin`, and
-    `finish` of this module for the rest.  Any other has `around`.
+    One that `is_inline` is called on the loop, without waiting.  Any other has
+    `around`, which calls `begin` and `finish` in threads if it is a `def`.
     """
 
     __slots__ = ("_wrap", "function", "is_inline", "matches")

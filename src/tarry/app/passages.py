@@ -2,7 +2,7 @@
 
 A passage goes forward through the parts before, in order, until it comes to
 what is inside: the route's handler, or the answer for a request that has none.
-That answers as always; but as the request has a `divert`, the answer comes
+That answers as always; but as the request has a `passage`, the answer comes
 here, and goes backward through the parts after before it is sent.
 
 Inline filters are called as the passage goes by and need no task.  Any other
