@@ -1,4 +1,4 @@
-"""Iterables of both kinds, read in one way; plain ones in threads, closed when nobody is inside."""
+"""Iterables of both kinds, read in one way; plain ones in threads, closed however they end."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ def test_plain_items_are_taken_and_closed_in_threads():
     run(test)
 
 
-def test_an_iterable_with_a_thread_inside_is_left_to_that_thread():
+def test_an_iterable_with_a_thread_inside_is_closed_by_that_thread():
     class Items:
-        closed = False
+        def __init__(self):
+            self.closed = threading.Event()
 
         def __iter__(self):
             return self
@@ -63,7 +64,7 @@ def test_an_iterable_with_a_thread_inside_is_left_to_that_thread():
             return 1
 
         def close(self):
-            self.closed = True
+            self.closed.set()
 
     inside, go_on, items = threading.Event(), threading.Event(), Items()
 
@@ -75,9 +76,50 @@ def test_an_iterable_with_a_thread_inside_is_left_to_that_thread():
         with pytest.raises(asyncio.CancelledError):
             await asking
         await iterator.aclose()
+        assert not items.closed.is_set()
         go_on.set()
 
-        assert not items.closed
+        assert await asyncio.to_thread(items.closed.wait, WAIT_S)
+
+    run(test)
+
+
+def test_an_iterable_is_closed_when_there_are_no_threads_any_more():
+    closed = []
+
+    def items():
+        try:
+            yield 1
+        finally:
+            closed.append(True)
+
+    async def stopped(function, *arguments):
+        raise RuntimeError("the server has stopped")
+
+    async def test():
+        plain = items()
+        next(plain)
+        await ThreadedIterator(plain, stopped).aclose()
+
+        assert closed
+
+    run(test)
+
+
+def test_what_closing_raises_comes_out():
+    class Items:
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            raise StopIteration
+
+        def close(self):
+            raise RuntimeError("reason")
+
+    async def test():
+        with pytest.raises(RuntimeError, match="reason"):
+            await ThreadedIterator(Items(), asyncio.to_thread).aclose()
 
     run(test)
 
