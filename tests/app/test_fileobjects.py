@@ -8,7 +8,6 @@ import io
 import os
 import tempfile
 import threading
-import time
 import zipfile
 from dataclasses import dataclass
 
@@ -40,9 +39,9 @@ def ask(make, method="GET"):
 
 def closes(file):
     """Whether a file gets closed; with a known length the client has all of it before that."""
-    until = time.monotonic() + WAIT_S
-    while not file.closed and time.monotonic() < until:
-        time.sleep(0.001)
+    for thread in threading.enumerate():
+        if thread.name == "tarry-handler":
+            thread.join(WAIT_S)
     return file.closed
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from tarry.app.current import of_task
+from tarry.app.deferred import Deferred
 from tarry.app.dependencies import close
 from tarry.app.errors import HttpError
 from tarry.app.events import Emitter
@@ -88,12 +89,29 @@ class Answerer:
         request.forget_response(result)
         self.send(exchange, answer_for(result))
 
-    def send(self, exchange: Exchange, answer: Answer | Lasting | OpenedFile) -> None:
-        """Send an answer, by way of the filters if there are any.
+    @property
+    def lanes(self) -> Lanes:
+        """Loop and threads of the application that answers."""
+        return self._lanes
+
+    def settle(self, exchange: Exchange, result: Any, error: BaseException | None) -> None:
+        """Answer with what was waited for, as if the handler had returned or raised it just now."""
+        self._lanes.running.exchange = exchange
+        if error is None:
+            self.deliver(exchange, result)
+        else:
+            self.failed(exchange, error)
+
+    def send(self, exchange: Exchange, answer: Answer | Lasting | Deferred | OpenedFile) -> None:
+        """Send an answer, by way of the filters if there are any; a deferred one when it is there.
 
         Raises:
             LengthError: the author announced another length.
         """
+        if isinstance(answer, Deferred):
+            exchange.task = None  # who returned it is through; nothing runs while it waits
+            answer.attach(exchange, self)
+            return
         request = exchange.context
         if request is not None and request.is_special:
             response = request.take_response()

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from tarry.app.addresses import ADDRESSES
+from tarry.app.deferred import Deferred
 from tarry.app.fileobjects import stream_of
 from tarry.app.responses import Events, Html, Response, SendFile, Stream
 from tarry.app.server_sent_events import event_stream
@@ -101,6 +102,8 @@ def _response(response: Response) -> "Answer | Lasting":
 
 def amend(answer: "Answer | Lasting", response: Response) -> "Answer | Lasting":
     """The answer with the status (if it is not 200), headers and cookies of a response."""
+    if isinstance(answer, Deferred):
+        raise ResultError("what comes later is returned by itself, not in a tuple or a Response")
     if not isinstance(answer, tuple):
         cookies = [("set-cookie", cookie.encode().decode("ascii")) for cookie in response.cookies]
         return answer.amended(response.status, [*response.headers.items(), *cookies])
@@ -154,6 +157,10 @@ def _upgrade(upgrade: Upgrade) -> Any:
     return upgrade
 
 
+def _deferred(result: Deferred) -> Any:
+    return result
+
+
 def _generator(pieces: Generator[Any] | AsyncGenerator[Any]) -> Stream:
     return Stream(pieces)
 
@@ -187,6 +194,7 @@ _BY_BASE: Final[dict[type, Callable[[Any], Answer | Lasting]]] = {
     Path: _path,
     SendFile: _send_file,
     Upgrade: _upgrade,
+    Deferred: _deferred,
     Generator: _generator,
     AsyncGenerator: _generator,
 }
