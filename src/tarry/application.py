@@ -1,7 +1,7 @@
 """`App`: what authors hold.  It puts the parts together and names them."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from urllib.parse import urlencode
 
 from tarry.app.dependencies import Provider
@@ -19,11 +19,17 @@ from tarry.exchange import DEFAULT_MAX_BODY_BYTES, Exchange
 from tarry.server.console_log import log_to_terminal
 from tarry.server.settings import ServerSettings
 from tarry.server.worker import ServerHandle, run, serve
+from tarry.waiting.options import ParkKeywords
+from tarry.waiting.parking import DEFAULT_MAX_PARKED
+from tarry.waiting.verdicts import Verdict
+from tarry.waiting.waiting import DEFAULT_STORE, Waiting
+from tarry.waiting.waits import Wait
 
 if TYPE_CHECKING:
     from tarry.testing.client import Client
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Value = TypeVar("Value")
 ErrorFunction = TypeVar("ErrorFunction", bound=Callable[..., Any])
 
 
@@ -44,13 +50,21 @@ class App(Registrar):
         max_queued: int = DEFAULT_MAX_QUEUED,
         max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
         debug: bool = False,
+        store: str = DEFAULT_STORE,
+        max_parked: int = DEFAULT_MAX_PARKED,
+        base_url: str = "",
     ) -> None:
         self._dispatcher = Dispatcher(
             max_threads, max_queued, max_body_bytes, debug=debug, source=self
         )
         self.handle: Callable[[Exchange], None] = self._dispatcher.handle
         self.startup = self._dispatcher.startup
-        self.shutdown = self._dispatcher.shutdown
+        self._waiting = Waiting(self._dispatcher, store, max_parked=max_parked, base_url=base_url)
+
+    async def shutdown(self) -> None:
+        """End what was started; called after the last connection has closed."""
+        await self._dispatcher.shutdown()
+        self._waiting.close()
 
     # ---- routes ------------------------------------------------------------------------
 
@@ -136,6 +150,40 @@ class App(Registrar):
             return function
 
         return register
+
+    # ---- waiting -------------------------------------------------------------------------
+
+    def park(self, kind: type[Value] = object, **options: Unpack[ParkKeywords]) -> Wait[Value]:  # type: ignore[assignment]  # because whoever says nothing takes anything
+        """A wait for one value of a type, to return, to yield, to await or to hand on.
+
+        `timeout` is how long the value may take: a minute, or a day if the
+        wait is `durable`; see `tarry.waiting.options` for all options.
+
+        Raises:
+            ValueError: an option that cannot be.
+            TypeError: a type whose values do not come from JSON.
+        """
+        return self._waiting.park(kind, **options)
+
+    def wake(self, name: str, value: Any = None) -> Verdict:
+        """Settle a wait with a value, given its wake token or its key; from any thread.
+
+        Gives whether this was the first: `await` it, or use it as a bool in a
+        thread.  A wake that comes before anybody has parked under a key is
+        kept for who comes.
+
+        Raises:
+            BadValue: the value does not fit the wait; it goes on.
+        """
+        return self._waiting.wake(name, value)
+
+    def fail(self, name: str, detail: str = "", status: int = 500) -> Verdict:
+        """Settle a wait with an error; else as `wake`."""
+        return self._waiting.fail(name, detail, status)
+
+    def cancel(self, name: str) -> Verdict:
+        """Settle a wait without a value, given its ticket, wake token or key; else as `wake`."""
+        return self._waiting.cancel(name)
 
     # ---- filters, errors, events ---------------------------------------------------------
 

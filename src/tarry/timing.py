@@ -143,3 +143,12 @@ class Handle(Protocol):
     """What a loop's `call_later` returns."""
 
     def cancel(self) -> None: ...
+
+
+Duration = float | str
+
+
+def seconds(duration: Duration) -> float:
+    if isinstance(duration, str):
+        return float(duration[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[duration[-1]]
+    return float(duration)

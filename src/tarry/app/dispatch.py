@@ -72,6 +72,11 @@ class Dispatcher:
         self._is_narrowed = self._is_started = self._tells = self._filters_differ = False
         self._watchdog: Watchdog | None = None
 
+    @property
+    def lanes(self) -> Lanes:
+        """Where handlers run."""
+        return self._lanes
+
     # ---- putting it together -----------------------------------------------------------
 
     def add(self, registration: Registration) -> Route:

@@ -1,0 +1,1 @@
+"""Requests that wait: for one value (waits), for many (topics), on any connection (holds)."""

@@ -1,0 +1,158 @@
+"""Holds: requests that are attached to a wait, each until it is answered or its client leaves."""
+
+from typing import Any
+
+from tarry.app.answering import Answerer
+from tarry.app.deferred import Settler
+from tarry.exchange import ClientGone, Exchange
+from tarry.message.preferences import parse_preferences, wait_s
+from tarry.timing import Timed
+from tarry.waiting.continuations import Continuation
+from tarry.waiting.documents import handed_over
+from tarry.waiting.errors import Draining
+from tarry.waiting.lot import Lot
+from tarry.waiting.options import NO_DEFAULT
+from tarry.waiting.waits import Wait
+
+
+class Hold:
+    """One request, or a coroutine of none, that waits for a value.
+
+    It is counted and taken away by what the server tells, and nowhere in the
+    code of a handler.
+    """
+
+    __slots__ = ("exchange", "parking", "settler", "wait")
+
+    def __init__(
+        self,
+        parking: Lot,
+        wait: Wait[Any],
+        exchange: Exchange | None,
+        settler: Settler,
+    ) -> None:
+        self.parking = parking
+        self.wait = wait
+        self.exchange = exchange
+        self.settler = settler
+
+    def begin(self) -> None:
+        """Wait from now on."""
+        if self.exchange is not None:
+            self.exchange.on_gone(self.leave)
+
+    def leave(self) -> None:
+        """The client left: what waits is interrupted here, and nothing that is done elsewhere."""
+        if self.parking.let_go(self):
+            self.fail(ClientGone("the client left while it waited"))
+            self.parking.abandoned(self.wait)
+
+    def finish(self) -> None:
+        """The wait is settled, and has let go of this: pass on what came of it."""
+        result, error = self.wait.result()
+        function = self.wait.options.then
+        if error is None and function is not None and isinstance(self.settler, Answerer):
+            record = self.wait.record
+            result = Continuation(function, result, None if record is None else record.request)
+        self.settle(result, error)
+
+    def fail(self, error: BaseException) -> None:
+        """Pass on an error; the wait has let go of this."""
+        self.settle(None, error)
+
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        """Pass on a result, or an error; the wait has let go of this."""
+        self.settler.settle(self.exchange, result, error)  # type: ignore[arg-type]  # because who awaits outside of a request has none
+
+    def drain(self) -> None:
+        """The server stops: answer with what there is to say now."""
+        options = self.wait.options
+        if options.on_drain == "finish" or not self.parking.let_go(self):
+            return
+        if options.default is NO_DEFAULT:
+            self.fail(Draining())
+        else:
+            self.settle(options.default, None)
+
+
+class TicketHold(Hold):
+    """A request whose client can have a ticket, when it has waited long enough."""
+
+    __slots__ = ("_patience",)
+
+    def begin(self) -> None:
+        """Wait from now on, as long as the client will, and `hold` allows."""
+        super().begin()
+        self._patience = _Patience(self)
+        patience_s = self._patience_s()
+        if patience_s <= 0:
+            self.hand_over()
+        else:
+            self.parking.start_patience(self._patience, patience_s)
+
+    def _patience_s(self) -> float:
+        hold_s = self.wait.options.hold_s
+        if self.exchange is None:
+            return hold_s
+        preferences = parse_preferences(
+            value.decode("latin-1") for value in self.exchange.head.headers.getall(b"prefer")
+        )
+        asked_s = wait_s(preferences)
+        if asked_s is None:
+            return 0.0 if "respond-async" in preferences else hold_s
+        return min(asked_s, hold_s)
+
+    def settle(self, result: Any, error: BaseException | None) -> None:
+        """Pass on a result, or an error; the wait has let go of this."""
+        self.parking.timers.remove(self._patience)
+        super().settle(result, error)
+
+    def hand_over(self) -> None:
+        """Answer with the ticket, which is stored by then: the wait goes on without this."""
+        stored = self.wait.stored
+        if stored is None or not stored.done():
+            self.parking.sharing.share(self.wait).add_done_callback(
+                lambda _: self.parking.on_loop(self.hand_over)
+            )
+        elif self.exchange is not None and self.parking.let_go(self):
+            record = self.wait.record or stored.result()
+            self.settle(handed_over(record, self.parking.addresses, self.exchange), None)
+
+    def drain(self) -> None:
+        """The server stops: the client gets its ticket and can ask the next server."""
+        if self.wait.options.on_drain == "ticket":
+            self.hand_over()
+        else:
+            super().drain()
+
+
+class _Patience(Timed):
+    """How long a client waits on its connection."""
+
+    __slots__ = ("_hold",)
+
+    def __init__(self, hold: TicketHold) -> None:
+        super().__init__()
+        self._hold = hold
+
+    def expire(self) -> None:
+        """Called by the timers."""
+        self._hold.hand_over()
+
+
+class LastingHold(Hold):
+    """A coroutine that goes on although its client has left, since others will hear of it."""
+
+    __slots__ = ()
+
+    def leave(self) -> None:
+        """The client left: wait on without it."""
+        self.exchange = None
+
+
+def hold_for(parking: Lot, wait: Wait[Any], exchange: Exchange | None, settler: Settler) -> Hold:
+    """The hold for who waits: of a durable wait answers become tickets, and coroutines last."""
+    kind = Hold
+    if wait.options.durable:
+        kind = TicketHold if isinstance(settler, Answerer) else LastingHold
+    return kind(parking, wait, exchange, settler)

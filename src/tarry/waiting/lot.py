@@ -1,0 +1,57 @@
+"""What a wait, its holds and its record need of the place where they are parked."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from tarry.app.deferred import Settler
+from tarry.app.lanes import Lanes
+from tarry.exchange import Exchange
+from tarry.timing import Clock, Timed, TimerTable
+from tarry.waiting.addresses import Addresses
+from tarry.waiting.records import Record
+from tarry.waiting.verdicts import Verdict
+from tarry.waiting.watching import Watching
+
+
+class Held(Protocol):
+    """A request that is attached to a wait, as others see it."""
+
+    def finish(self) -> None:
+        """The wait is settled."""
+
+    def fail(self, error: BaseException) -> None:
+        """Pass on an error."""
+
+
+class RecordKeeper(Protocol):
+    """Gives waits their records, and has the store decide on them."""
+
+    def share(self, wait: Any) -> "Future[Record]": ...
+    def change(self, wait: Any, action: str, **fields: Any) -> Verdict: ...
+    def expire(self, wait: Any) -> None: ...
+
+
+class Lot(Protocol):
+    """Where waits are parked; see `parking.Parking`."""
+
+    lanes: Lanes
+    clock: Clock
+    addresses: Addresses
+    lock: threading.Lock
+    timers: TimerTable
+
+    @property
+    def sharing(self) -> RecordKeeper: ...
+    @property
+    def watching(self) -> Watching: ...
+
+    def exchange_here(self) -> Exchange | None: ...
+    def attach(self, wait: Any, exchange: Exchange | None, settler: Settler) -> None: ...
+    def let_go(self, hold: Any) -> bool: ...
+    def abandoned(self, wait: Any) -> None: ...
+    def ripen(self, wait: Any) -> None: ...
+    def restart_clock(self, wait: Any) -> None: ...
+    def start_patience(self, patience: Timed, patience_s: float) -> None: ...
+    def on_loop(self, function: Callable[..., object], *arguments: Any) -> None: ...

@@ -1,0 +1,194 @@
+"""Where requests are parked: the waits of one application, and the requests attached to them."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from tarry.app.current import current_exchange
+from tarry.app.deferred import Settler
+from tarry.app.lanes import Lanes
+from tarry.exchange import Exchange
+from tarry.timing import Clock, Ticker, Timed, TimerTable
+from tarry.waiting.addresses import Addresses
+from tarry.waiting.errors import TooManyParked
+from tarry.waiting.holds import Hold, hold_for
+from tarry.waiting.ledger import Ledger
+from tarry.waiting.options import WaitOptions
+from tarry.waiting.sharing import Sharing
+from tarry.waiting.values import value_type
+from tarry.waiting.waits import Wait
+from tarry.waiting.watching import BATCH, Watching
+
+logger: Final = logging.getLogger("tarry")
+
+TICK_S: Final = 0.25
+
+DEFAULT_MAX_PARKED: Final = 100_000
+"""Requests that wait at once; each has a connection, so the limit of open files comes first."""
+
+
+class Parking:
+    """The waits of one application in this process.
+
+    `max_parked` requests may wait at once; beyond that the answer is 503.
+    """
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        ledger: Ledger,
+        clock: Clock,
+        addresses: Addresses,
+        max_parked: int = DEFAULT_MAX_PARKED,
+    ) -> None:
+        self.lanes = lanes
+        self.clock = clock
+        self.addresses = addresses
+        self.max_parked = max_parked
+        self.lock = threading.Lock()
+        self.holds: dict[Hold, None] = {}
+        self.timers = TimerTable(clock, TICK_S)
+        self.is_draining = False
+        self.sharing = Sharing(self, ledger)
+        self.watching = Watching(ledger, clock, self.on_loop)
+        self._ticker: Ticker | None = None
+        self._ripe: deque[Wait[Any]] = deque()
+        self._is_flushing = False
+
+    def make(self, annotation: Any, options: WaitOptions) -> Wait[Any]:
+        """A new wait; stored at once if it is durable or has a key."""
+        wait: Wait[Any] = Wait(self, value_type(annotation), options)
+        if options.durable or options.key is not None:
+            self.sharing.share(wait)
+        return wait
+
+    def on_loop(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Have a function called on the loop, soon; not at all where there is none any more."""
+        try:
+            self.lanes.loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            logger.debug("nobody is there any more to hear of a wait")
+
+    # ---- requests ------------------------------------------------------------------------
+
+    def exchange_here(self) -> Exchange | None:
+        """The request that the running code belongs to, if there is one."""
+        try:
+            return current_exchange()
+        except LookupError:
+            return None
+
+    def attach(self, wait: Wait[Any], exchange: Exchange | None, settler: Settler) -> None:
+        """Have a request, or a coroutine of none, wait.  On the loop.
+
+        Raises:
+            TooManyParked: as many wait as may.
+        """
+        hold = hold_for(self, wait, exchange, settler)
+        if wait.outcome is not None:
+            hold.finish()
+            return
+        if len(self.holds) >= self.max_parked:
+            raise TooManyParked("as many requests wait here as can; ask again later")
+        self.holds[hold] = None
+        wait.holds = (*wait.holds, hold)
+        if len(wait.holds) == 1:
+            self.start_timer(wait)
+            self.sharing.watch(wait)
+        hold.begin()
+        if self.is_draining:
+            hold.drain()
+
+    def let_go(self, hold: Any) -> bool:
+        """Take a hold away from its wait; false if that has been done."""
+        if hold not in self.holds:
+            return False
+        del self.holds[hold]
+        wait: Wait[Any] = hold.wait
+        wait.holds = tuple(each for each in wait.holds if each is not hold)
+        if not wait.holds:
+            self.timers.remove(wait)
+            self.sharing.unwatch(wait)
+        return True
+
+    def abandoned(self, wait: Wait[Any]) -> None:
+        """A client has left a wait; if it was the last one, the wait may end with it."""
+        abandon = wait.options.abandon
+        if wait.holds or wait.outcome is not None or abandon == "keep":
+            return
+        if abandon == "cancel":
+            wait.cancel()
+        else:
+            self.lanes.loop.call_later(abandon, self._cancel_unless_held, wait)
+
+    def _cancel_unless_held(self, wait: Wait[Any]) -> None:
+        if not wait.holds:
+            wait.cancel()
+
+    # ---- answering -----------------------------------------------------------------------
+
+    def ripen(self, wait: Wait[Any]) -> None:
+        """A wait is settled: answer who holds it, soon and on the loop.  From any thread."""
+        self._ripe.append(wait)
+        if not self._is_flushing:
+            self._is_flushing = True
+            self.on_loop(self._flush)
+
+    def _flush(self) -> None:
+        """Answer those whose waits are settled: all of a batch ahead of what comes in next."""
+        self._is_flushing = False
+        for _ in range(min(len(self._ripe), BATCH)):
+            self._answer(self._ripe.popleft())
+        if self._ripe and not self._is_flushing:
+            self._is_flushing = True
+            self.on_loop(self._flush)
+
+    def _answer(self, wait: Wait[Any]) -> None:
+        for hold in wait.holds:
+            self.let_go(hold)
+            try:
+                hold.finish()
+            except Exception:  # one request must not keep the others waiting
+                logger.exception("a request that waited could not be answered")
+
+    # ---- time ----------------------------------------------------------------------------
+
+    def restart_clock(self, wait: Wait[Any]) -> None:
+        """Count the time-out of a wait from now on."""
+        wait.deadline_s = self.clock.monotonic_s() + wait.options.timeout_s
+        if wait.holds:
+            self.start_timer(wait)
+        self.sharing.put_off(wait)
+
+    def start_timer(self, wait: Wait[Any]) -> None:
+        """Have a wait expire at its deadline."""
+        self.timers.set(wait, wait.deadline_s)
+        if self._ticker is None:
+            self._ticker = Ticker(self.lanes.loop.call_later, TICK_S, self.tick)
+
+    def start_patience(self, patience: Timed, patience_s: float) -> None:
+        """Have the patience of a client expire."""
+        self.timers.set(patience, self.clock.monotonic_s() + patience_s)
+
+    def tick(self) -> None:
+        """Look at the clock."""
+        self.timers.advance()
+        self.watching.tick()
+
+    # ---- the end -------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """The server stops: answer all that wait with what can be said now."""
+        self.is_draining = True
+        for hold in tuple(self.holds):
+            hold.drain()
+
+    def close(self) -> None:
+        """The application has stopped."""
+        if self._ticker is not None:
+            self._ticker.stop()
+            self._ticker = None
+        self.watching.close()
+        self.is_draining = False

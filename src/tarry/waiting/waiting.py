@@ -1,0 +1,74 @@
+"""Waiting as an application has it: one store, the waits in it, and the ways in."""
+
+import typing
+from typing import Any, Final, Unpack
+
+from tarry.app.binders import BinderContext
+from tarry.app.dispatch import Dispatcher
+from tarry.app.results import to_json
+from tarry.exchange import Exchange
+from tarry.state.memory import MemoryStore
+from tarry.timing import Clock, SystemClock
+from tarry.waiting.addresses import Addresses
+from tarry.waiting.ledger import Ledger
+from tarry.waiting.options import EPHEMERAL, ParkKeywords, wait_options
+from tarry.waiting.parking import DEFAULT_MAX_PARKED, Parking
+from tarry.waiting.records import Failure
+from tarry.waiting.values import BadValue
+from tarry.waiting.verdicts import Verdict
+from tarry.waiting.waits import Wait
+
+DEFAULT_STORE: Final = "sqlite"
+
+
+class Waiting:
+    """What one application waits for."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        store: str = DEFAULT_STORE,
+        *,
+        clock: Clock | None = None,
+        max_parked: int = DEFAULT_MAX_PARKED,
+        base_url: str = "",
+    ) -> None:
+        clock = clock or SystemClock()
+        self.store = MemoryStore()
+        self.ledger = Ledger(self.store, clock)
+        self.addresses = Addresses(base_url=base_url)
+        self.parking = Parking(
+            dispatcher.lanes, self.ledger, clock, self.addresses, max_parked=max_parked
+        )
+        dispatcher.binders[Wait] = self._injected
+
+    def _injected(self, exchange: Exchange, context: BinderContext) -> Wait[Any]:
+        """The argument `wait: Wait[T]` of a handler."""
+        annotation = context.argument.annotation
+        kinds = typing.get_args(annotation)
+        return self.parking.make(kinds[0] if kinds else Any, EPHEMERAL)
+
+    def park(self, kind: Any, **options: Unpack[ParkKeywords]) -> Wait[Any]:
+        """A new wait; see `App.park`."""
+        return self.parking.make(Any if kind is object else kind, wait_options(**options))
+
+    def wake(self, name: str, value: Any) -> Verdict:
+        """Settle a wait with a value; see `App.wake`."""
+        try:
+            data = to_json(value)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BadValue(f"the value has no form in JSON: {error}") from None
+        return self.parking.sharing.verdict(self.ledger.wake(name, data))
+
+    def fail(self, name: str, detail: str, status: int) -> Verdict:
+        """Settle a wait with an error; see `App.fail`."""
+        return self.parking.sharing.verdict(self.ledger.fail(name, Failure(status, detail)))
+
+    def cancel(self, name: str) -> Verdict:
+        """Settle a wait without a value; see `App.cancel`."""
+        return self.parking.sharing.verdict(self.ledger.cancel(name))
+
+    def close(self) -> None:
+        """The application has stopped."""
+        self.parking.close()
+        self.store.close()

@@ -1,0 +1,138 @@
+"""Which records somebody here waits for, and how news of them come.
+
+They come from what this process writes itself, from nudges when others have
+written, and from a sweep now and then, since a nudge can be lost: that costs
+seconds, never an answer.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Final
+
+from tarry.state.store import Changes
+from tarry.timing import NEVER, Clock
+from tarry.waiting.ledger import RECORD, Ledger
+from tarry.waiting.records import Record
+
+logger: Final = logging.getLogger("tarry")
+
+SWEEP_S: Final = 10.0
+"""How long an answer is late at most if nudges get lost."""
+
+BATCH: Final = 500
+"""Waits that are read, or answered, in one go; what else the loop has to do comes between."""
+
+Take = Callable[[Record], None]
+"""Looks at a record, newer than before or not."""
+
+OnLoop = Callable[..., None]
+"""Has a function called on the loop with arguments, soon; from any thread."""
+
+
+class Watching:
+    """The records that are watched in this process.  All but `saw` belongs on the loop."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, on_loop: OnLoop) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._on_loop = on_loop
+        self._takers: dict[str, list[Take]] = {}
+        self._news: deque[Record] = deque()
+        self._stop_listening: Callable[[], None] | None = None
+        self._next_sweep_s = NEVER
+        self._version = -1
+        self._is_looking = self._looks_again = self._is_telling = False
+
+    def watch(self, id: str, take: Take) -> None:
+        """Have `take` called with the record as it is now, and with each newer one."""
+        if self._stop_listening is None:
+            self._listen()
+        # First this, then reading: a wake between the two is in what is read.
+        takers = self._takers.setdefault(id, [])
+        if take not in takers:
+            takers.append(take)
+        self._read([id])
+
+    def unwatch(self, id: str, take: Take) -> None:
+        """No longer call it."""
+        takers = self._takers.get(id, [])
+        if take in takers:
+            takers.remove(take)
+        if not takers:
+            self._takers.pop(id, None)
+
+    def saw(self, record: Record | None) -> None:
+        """This process knows a newer record; from any thread."""
+        if record is not None and record.id in self._takers:
+            self._news.append(record)
+            self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        if not self._is_telling:
+            self._is_telling = True
+            self._on_loop(self._tell)
+
+    def _tell(self) -> None:
+        self._is_telling = False
+        while self._news:
+            record = self._news.popleft()
+            for take in tuple(self._takers.get(record.id, ())):
+                try:
+                    take(record)
+                except Exception:  # one that waits must not keep the others waiting
+                    logger.exception("a wait could not take its record")
+
+    # ---- what others write -------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        store = self._ledger.store
+        self._stop_listening = store.watch(lambda: self._on_loop(self._nudged))
+        self._next_sweep_s = self._clock.monotonic_s() + SWEEP_S
+        self._nudged()
+
+    def _nudged(self) -> None:
+        if self._is_looking:
+            self._looks_again = True
+            return
+        self._is_looking, self._looks_again = True, False
+        changes = self._ledger.store.changes(self._version)
+        changes.add_done_callback(lambda future: self._on_loop(self._looked, future))
+
+    def _looked(self, changes: "Future[Changes]") -> None:
+        self._is_looking = False
+        if changes.exception() is not None:
+            return  # the sweep will see to it
+        found = changes.result()
+        is_more = self._version >= 0 and found.version > self._version
+        self._version = found.version
+        ids = (key.removeprefix(RECORD) for key in found.keys)
+        self._read([id for id in ids if id in self._takers])
+        if self._stop_listening is not None and (is_more or self._looks_again):
+            self._nudged()
+
+    def _read(self, ids: Iterable[str]) -> None:
+        wanted = list(ids)
+        for start in range(0, len(wanted), BATCH):
+            self._ledger.read(*wanted[start : start + BATCH]).add_done_callback(self._found)
+
+    def _found(self, records: "Future[list[Record | None]]") -> None:
+        if records.exception() is None:
+            self._news.extend(record for record in records.result() if record is not None)
+            self._tell_soon()
+
+    def tick(self) -> None:
+        """Look at the clock: sweep when it is time."""
+        if self._clock.monotonic_s() < self._next_sweep_s:
+            return
+        self._next_sweep_s = self._clock.monotonic_s() + SWEEP_S
+        self._ledger.sweep()
+        self._read(self._takers)
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        if self._stop_listening is not None:
+            self._stop_listening()
+            self._stop_listening = None
+        self._takers.clear()
