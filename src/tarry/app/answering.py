@@ -16,7 +16,7 @@ from tarry.app.failures import ErrorHandlers, as_http_error
 from tarry.app.file_sending import OpenedFile, open_file, send_file
 from tarry.app.lanes import Lane, Lanes, lane_of
 from tarry.app.problems import debug_answer, problem_answer
-from tarry.app.request import Request, request_of
+from tarry.app.request import Late, Request, request_of
 from tarry.app.responses import SendFile, Stream
 from tarry.app.results import (
     CONVERTERS,
@@ -97,7 +97,28 @@ class Answerer:
     def settle(self, exchange: Exchange, result: Any, error: BaseException | None) -> None:
         """Answer with what was waited for, as if the handler had returned or raised it just now."""
         self._lanes.running.exchange = exchange
-        if error is None:
+        self.finished(exchange, result, error)
+
+    def detach(self, exchange: Exchange, result: Any, late: Late) -> None:
+        """Answer now, while the handler goes on; `late` takes what it will come to."""
+        request = request_of(exchange, self._lanes)
+        task = getattr(exchange, "task", None)  # one without a task has none yet
+        if isinstance(task, asyncio.Task):
+            self._lanes.keep(task)
+        request.late = late
+        request.is_special = True
+        self.deliver(exchange, result)
+
+    def finished(self, exchange: Exchange, result: Any, error: BaseException | None) -> None:
+        """A handler has returned or raised: answer, or give it to who takes it now."""
+        request = exchange.context
+        if request is not None and request.late is not None:
+            late, request.late = request.late, None
+            try:
+                late(result, error)
+            finally:
+                self._over(exchange, request)
+        elif error is None:
             self.deliver(exchange, result)
         else:
             self.failed(exchange, error)
@@ -157,9 +178,13 @@ class Answerer:
 
     def _over(self, exchange: Exchange, request: Request) -> None:
         """The answer is complete: let go of what was kept for it."""
+        if request.late is not None:
+            return  # the handler goes on
         if not request.is_special:
             exchange.context = None  # a circle would be left to the garbage collector
             return
+        if request.over is not None:
+            request.over()
         if not request.may_be_late:
             exchange.context = None
         if request.form_read is not None and request.form_read.files:
@@ -185,7 +210,9 @@ class Answerer:
     def cancelled(self, exchange: Exchange, error: BaseException) -> None:
         """Answer for what ended a task from outside, unless a filter did since it gave up."""
         request = exchange.context
-        if self.is_handlers_own(error):
+        if request is not None and request.late is not None:
+            self.finished(exchange, None, error)
+        elif self.is_handlers_own(error):
             self.failed(exchange, error)
         elif request is None or not request.is_abandoned:
             self._break_off(exchange)

@@ -32,6 +32,7 @@ class Caller:
     def __init__(self, lanes: Lanes, answerer: Answerer) -> None:
         self._lanes = lanes
         self._answerer = answerer
+        self.on_ticket: Callable[[Exchange], None] | None = None
         self._start: dict[Lane, Start] = {
             Lane.ASYNC: self._start_task,
             Lane.THREADS: self._start_thread,
@@ -48,6 +49,7 @@ class Caller:
         *,
         html: bool,
         max_body_bytes: int | None = None,
+        ticket: bool = False,
     ) -> Run:
         """What runs `function` in its lane; everything that can be decided is decided here."""
         if html:
@@ -61,7 +63,9 @@ class Caller:
             run = self._general(function, binding, lane)
         if binding.takes_form:
             run = self._with_form(run, binding)
-        return run if max_body_bytes is None else self._with_limit(run, max_body_bytes)
+        if max_body_bytes is not None:
+            run = self._with_limit(run, max_body_bytes)
+        return self._with_ticket(run) if ticket else run
 
     def _inline(self, function: Callable[..., Any], binding: Binding) -> Run:
         """The short way, as few calls as can be."""
@@ -133,6 +137,16 @@ class Caller:
             begin(exchange, values, None)
 
         return self._with_body(begin) if binding.needs_body else run
+
+    def _with_ticket(self, run: Run) -> Run:
+        """Tell that a handler begins whose client may leave with a ticket."""
+
+        def run_with_ticket(exchange: Exchange, values: tuple[str, ...]) -> None:
+            if self.on_ticket is not None:
+                self.on_ticket(exchange)
+            run(exchange, values)
+
+        return run_with_ticket
 
     # ---- bodies ------------------------------------------------------------------------
 
@@ -237,7 +251,7 @@ class Caller:
         try:
             result = await coroutine
             if exchange.context is not None:
-                answerer.deliver(exchange, result)
+                answerer.finished(exchange, result, None)
                 return
             kind = type(result)
             answer = (CONVERTERS.get(kind) or converter_for(kind))(result)
@@ -248,7 +262,7 @@ class Caller:
             else:
                 answerer.send(exchange, answer)
         except HANDLER_ERRORS as error:
-            answerer.failed(exchange, error)
+            answerer.finished(exchange, None, error)
         except BaseException as error:
             answerer.cancelled(exchange, error)
             if not answerer.is_handlers_own(error):
@@ -267,10 +281,8 @@ class Caller:
         request = exchange.context
         if request is not None and request.may_be_late:
             self._answerer.too_late(exchange, error)
-        elif error is None:
-            self._answerer.deliver(exchange, result)
         else:
-            self._answerer.failed(exchange, error)
+            self._answerer.finished(exchange, result, error)
 
     # ---- dependencies ------------------------------------------------------------------
 

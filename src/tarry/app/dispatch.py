@@ -77,6 +77,15 @@ class Dispatcher:
         """Where handlers run."""
         return self._lanes
 
+    @property
+    def answerer(self) -> Answerer:
+        """What becomes of results and errors."""
+        return self._answerer
+
+    def set_on_ticket(self, begin: Callable[[Exchange], None]) -> None:
+        """Have `begin` called when a handler of a route with `ticket=True` begins."""
+        self._caller.on_ticket = begin
+
     # ---- putting it together -----------------------------------------------------------
 
     def add(self, registration: Registration) -> Route:

@@ -60,6 +60,7 @@ class Lanes:
         self._pool: ThreadPool | None = None
         self._create_task: CreateTask = asyncio.create_task
         self._background: set[asyncio.Task[Any]] = set()
+        self._detached: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.running = of_thread.running
 
@@ -91,9 +92,12 @@ class Lanes:
         return self._loop
 
     async def finish(self, timeout_s: float = FINISH_S) -> None:
-        """Wait for what was begun by `start`, such as cleaning up after an answer."""
-        if self._background:
-            await asyncio.wait(self._background, timeout=timeout_s)
+        """Cancel what is detached, and wait for that and for what was begun by `start`."""
+        for task in self._detached:
+            task.cancel()
+        waited_for = self._background | self._detached
+        if waited_for:
+            await asyncio.wait(waited_for, timeout=timeout_s)
 
     def close(self) -> None:
         """End the threads when they have done what they have."""
@@ -114,6 +118,11 @@ class Lanes:
         task = self._create_task(coroutine)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    def keep(self, task: "asyncio.Task[Any]") -> None:
+        """Keep a task that goes on when its exchange has been answered; `finish` cancels it."""
+        self._detached.add(task)
+        task.add_done_callback(self._detached.discard)
 
     def submit(
         self,

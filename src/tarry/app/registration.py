@@ -47,6 +47,7 @@ class Registrar(ABC):
     `filters`: functions to run around this route, the outermost first.
     `max_body_bytes`: the largest body, in place of the application's limit.
     `replace`: take the place of a route that is there already.
+    `ticket`: let clients that wait too long go with a ticket; the handler goes on.
     """
 
     @abstractmethod

@@ -39,6 +39,10 @@ class Way(Protocol):
         """No answer will come: end what waits for one."""
 
 
+Late = Callable[[Any, BaseException | None], None]
+"""Takes what a handler returned or raised when its client had got another answer."""
+
+
 class Request:
     """The request that a handler answers; everything is decoded at first use.
 
@@ -57,10 +61,13 @@ class Request:
     _state: dict[str, Any] | None = None
 
     # What follows belongs to who answers: whether an answer needs more than to be sent, an
-    # error that an author's handler was asked about, where the answer goes first, and what
-    # is cleaned up when it has gone.
+    # error that an author's handler was asked about, who takes what the handler comes to when
+    # the client has been answered already, what is called when the answer has gone, where it goes
+    # first, and what is cleaned up then.
     is_special = False
     told: HttpError | None = None
+    late: Late | None = None
+    over: Callable[[], None] | None = None
     passage: Way | None = None
     stack: contextlib.ExitStack | contextlib.AsyncExitStack | None = None
 

@@ -41,6 +41,7 @@ class RouteKeywords(TypedDict, total=False):
     filters: Iterable[Filter]
     max_body_bytes: int | None
     replace: bool
+    ticket: bool
 
 
 class ScopeKeywords(TypedDict, total=False):
@@ -59,7 +60,8 @@ class RouteOptions:
     `params` and `headers` are narrowings of which all must hold, those of outer
     scopes first.  `max_body_bytes` is the application's limit if it is `None`.
     `replace` says that the route may take the place of another one.  `inline`
-    runs a `def` on the loop.  `name` is what a URL is built by.
+    runs a `def` on the loop.  `name` is what a URL is built by.  With `ticket`
+    the handler goes on when its client leaves, and the answer is kept for it.
     """
 
     methods: tuple[str, ...] = ("GET",)
@@ -71,6 +73,7 @@ class RouteOptions:
     scopes: tuple["Scope", ...] = ()
     max_body_bytes: int | None = None
     replace: bool = False
+    ticket: bool = False
 
     def all_filters(self) -> tuple[Filter, ...]:
         """The filters of the scopes, outermost first, then those of the route.
@@ -180,7 +183,7 @@ def read_mark(
 
 def _read_options(
     *, methods: tuple[str, ...], inline: bool = False, replace: bool = False,
-    name: str | None = None, **around: Unpack[ScopeKeywords],
+    ticket: bool = False, name: str | None = None, **around: Unpack[ScopeKeywords],
 ) -> RouteOptions:  # fmt: skip
     scope = read_scope("", **around)
     return RouteOptions(
@@ -192,6 +195,7 @@ def _read_options(
         filters=tuple(scope.filters),
         max_body_bytes=scope.max_body_bytes,
         replace=replace,
+        ticket=ticket,
     )
 
 

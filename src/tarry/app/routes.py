@@ -78,7 +78,14 @@ def make_route(
         takes_form=not _WITHOUT_BODY.issuperset(options.methods),
     )
     html = _returns_html(function)
-    handler = caller.compile(function, binding, lane, html=html, max_body_bytes=max_body_bytes)
+    handler = caller.compile(
+        function,
+        binding,
+        lane,
+        html=html,
+        max_body_bytes=max_body_bytes,
+        ticket=options.ticket,
+    )
     for each in options.filters:
         as_filter(each)  # so that a mistake shows here
     return Route(registration, pattern, conditions, lane, handler)

@@ -5,13 +5,14 @@ from typing import Any
 from tarry.app.answering import Answerer
 from tarry.app.deferred import Settler
 from tarry.exchange import ClientGone, Exchange
-from tarry.message.preferences import parse_preferences, wait_s
 from tarry.timing import Timed
 from tarry.waiting.continuations import Continuation
 from tarry.waiting.documents import handed_over
 from tarry.waiting.errors import Draining
 from tarry.waiting.lot import Lot
 from tarry.waiting.options import NO_DEFAULT
+from tarry.waiting.patience import patience_s
+from tarry.waiting.records import Record
 from tarry.waiting.waits import Wait
 
 
@@ -84,23 +85,13 @@ class TicketHold(Hold):
         """Wait from now on, as long as the client will, and `hold` allows."""
         super().begin()
         self._patience = _Patience(self)
-        patience_s = self._patience_s()
-        if patience_s <= 0:
+        if self.exchange is None:
+            return
+        seconds = patience_s(self.exchange, self.wait.options.hold_s)
+        if seconds <= 0:
             self.hand_over()
         else:
-            self.parking.start_patience(self._patience, patience_s)
-
-    def _patience_s(self) -> float:
-        hold_s = self.wait.options.hold_s
-        if self.exchange is None:
-            return hold_s
-        preferences = parse_preferences(
-            value.decode("latin-1") for value in self.exchange.head.headers.getall(b"prefer")
-        )
-        asked_s = wait_s(preferences)
-        if asked_s is None:
-            return 0.0 if "respond-async" in preferences else hold_s
-        return min(asked_s, hold_s)
+            self.parking.start_patience(self._patience, seconds)
 
     def settle(self, result: Any, error: BaseException | None) -> None:
         """Pass on a result, or an error; the wait has let go of this."""
@@ -109,14 +100,15 @@ class TicketHold(Hold):
 
     def hand_over(self) -> None:
         """Answer with the ticket, which is stored by then: the wait goes on without this."""
-        stored = self.wait.stored
-        if stored is None or not stored.done():
-            self.parking.sharing.share(self.wait).add_done_callback(
-                lambda _: self.parking.on_loop(self.hand_over)
-            )
-        elif self.exchange is not None and self.parking.let_go(self):
-            record = self.wait.record or stored.result()
-            self.settle(handed_over(record, self.parking.addresses, self.exchange), None)
+        stored = self.parking.sharing.share(self.wait)
+        if not stored.done():
+            stored.add_done_callback(lambda _: self.parking.on_loop(self.hand_over))
+        elif stored.exception() is None and self.exchange is not None:
+            self._give_ticket(self.exchange, self.wait.record or stored.result())
+
+    def _give_ticket(self, exchange: Exchange, record: Record) -> None:
+        if self.parking.let_go(self):
+            self.settle(handed_over(record, self.parking.addresses, exchange), None)
 
     def drain(self) -> None:
         """The server stops: the client gets its ticket and can ask the next server."""
@@ -140,14 +132,19 @@ class _Patience(Timed):
         self._hold.hand_over()
 
 
-class LastingHold(Hold):
-    """A coroutine that goes on although its client has left, since others will hear of it."""
+class LastingHold(TicketHold):
+    """A handler that goes on when its client has left or got a ticket, since it can be asked."""
 
     __slots__ = ()
 
     def leave(self) -> None:
         """The client left: wait on without it."""
         self.exchange = None
+
+    def _give_ticket(self, exchange: Exchange, record: Record) -> None:
+        """Of another record: the ticket is for what the handler makes of the value."""
+        self.exchange = None
+        self.parking.tickets.detach(exchange, self.wait.options, record)
 
 
 def hold_for(parking: Lot, wait: Wait[Any], exchange: Exchange | None, settler: Settler) -> Hold:

@@ -10,6 +10,8 @@ from tarry.app.lanes import Lanes
 from tarry.exchange import Exchange
 from tarry.timing import Clock, Timed, TimerTable
 from tarry.waiting.addresses import Addresses
+from tarry.waiting.ledger import Settled
+from tarry.waiting.options import WaitOptions
 from tarry.waiting.records import Record
 from tarry.waiting.verdicts import Verdict
 from tarry.waiting.watching import Watching
@@ -31,6 +33,18 @@ class RecordKeeper(Protocol):
     def share(self, wait: Any) -> "Future[Record]": ...
     def change(self, wait: Any, action: str, **fields: Any) -> Verdict: ...
     def expire(self, wait: Any) -> None: ...
+    def put_off(self, wait: Any) -> None: ...
+    def watch(self, wait: Any) -> None: ...
+    def unwatch(self, wait: Any) -> None: ...
+    def verdict(self, attempt: "Future[Settled]") -> Verdict: ...
+
+
+class TicketGiver(Protocol):
+    """Lets handlers go on whose clients get a ticket."""
+
+    def detach(
+        self, exchange: Exchange, options: WaitOptions, of: Record | None = None
+    ) -> None: ...
 
 
 class Lot(Protocol):
@@ -41,9 +55,12 @@ class Lot(Protocol):
     addresses: Addresses
     lock: threading.Lock
     timers: TimerTable
+    node: str
 
     @property
     def sharing(self) -> RecordKeeper: ...
+    @property
+    def tickets(self) -> "TicketGiver": ...
     @property
     def watching(self) -> Watching: ...
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from tarry.app.answering import Answerer
 from tarry.app.current import current_exchange
 from tarry.app.deferred import Settler
 from tarry.app.lanes import Lanes
@@ -17,6 +18,8 @@ from tarry.waiting.holds import Hold, hold_for
 from tarry.waiting.ledger import Ledger
 from tarry.waiting.options import WaitOptions
 from tarry.waiting.sharing import Sharing
+from tarry.waiting.tickets import Tickets
+from tarry.waiting.tokens import new_id
 from tarry.waiting.values import value_type
 from tarry.waiting.waits import Wait
 from tarry.waiting.watching import BATCH, Watching
@@ -41,8 +44,10 @@ class Parking:
         ledger: Ledger,
         clock: Clock,
         addresses: Addresses,
+        answerer: Answerer,
         max_parked: int = DEFAULT_MAX_PARKED,
     ) -> None:
+        self.node = new_id()
         self.lanes = lanes
         self.clock = clock
         self.addresses = addresses
@@ -52,6 +57,7 @@ class Parking:
         self.timers = TimerTable(clock, TICK_S)
         self.is_draining = False
         self.sharing = Sharing(self, ledger)
+        self.tickets = Tickets(self, ledger, answerer)
         self.watching = Watching(ledger, clock, self.on_loop)
         self._ticker: Ticker | None = None
         self._ripe: deque[Wait[Any]] = deque()
@@ -165,12 +171,16 @@ class Parking:
     def start_timer(self, wait: Wait[Any]) -> None:
         """Have a wait expire at its deadline."""
         self.timers.set(wait, wait.deadline_s)
+        self._start_ticker()
+
+    def _start_ticker(self) -> None:
         if self._ticker is None:
             self._ticker = Ticker(self.lanes.loop.call_later, TICK_S, self.tick)
 
     def start_patience(self, patience: Timed, patience_s: float) -> None:
         """Have the patience of a client expire."""
         self.timers.set(patience, self.clock.monotonic_s() + patience_s)
+        self._start_ticker()
 
     def tick(self) -> None:
         """Look at the clock."""

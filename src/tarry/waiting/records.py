@@ -4,7 +4,7 @@ All functions here are pure: a store applies them as one change, so the first
 of two that settle a wait wins, wherever they come from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -77,7 +77,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     is the process that made it and, unless it is `durable`, ends with it.
     `value` is JSON.  `then` names the function that makes the answer from it.
     `of` is the wait whose value answers, should the process die that was to
-    turn it into the answer.  `schema` is the name under which the store has
+    turn it into the answer.  Of a record of the kind "answer" the `value` is not
+    JSON but such an answer, see `decode_answer`.  `schema` is the name under which the store has
     the JSON Schema of the value.
     """
 
@@ -115,6 +116,24 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
         return self.settled_s + self.keep_s if self.is_settled else self.deadline_s
 
 
+class KeptAnswer(msgspec.Struct, frozen=True, array_like=True, tag="answer"):
+    """The answer of a handler whose client got a ticket."""
+
+    status: int
+    fields: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+class KeptFile(msgspec.Struct, frozen=True, array_like=True, tag="file"):
+    """A file that is the answer of such a handler."""
+
+    path: str
+    status: int
+    content_type: str | None
+    download: bool | str
+    fields: tuple[tuple[bytes, bytes], ...]
+
+
 class Early(msgspec.Struct, frozen=True, array_like=True):
     """A wake that came before anybody waited, kept for who comes first."""
 
@@ -132,6 +151,9 @@ class Pointer(msgspec.Struct, frozen=True, array_like=True):
 _encode: Final = msgspec.msgpack.Encoder().encode
 _record: Final = msgspec.msgpack.Decoder(Record).decode
 _pointer: Final = msgspec.msgpack.Decoder(Pointer).decode
+_answer: Final[Callable[[bytes], KeptAnswer | KeptFile]] = msgspec.msgpack.Decoder(
+    KeptAnswer | KeptFile
+).decode
 encode: Final = _encode
 
 
@@ -157,6 +179,14 @@ def decode_pointer(data: bytes) -> Pointer:
         return _pointer(data)
     except msgspec.DecodeError as error:
         raise DamagedRecord(f"the store has a key that cannot be read: {error}") from error
+
+
+def decode_answer(data: bytes) -> KeptAnswer | KeptFile:
+    """An answer that was kept; raises what `decode_record` does."""
+    try:
+        return _answer(data)
+    except msgspec.DecodeError as error:
+        raise DamagedRecord(f"the store has an answer that cannot be read: {error}") from error
 
 
 def changed(record: Record, action: str, now_s: float, **fields: Any) -> Record | None:

@@ -23,7 +23,6 @@ class Sharing:
     def __init__(self, parking: Lot, ledger: Ledger) -> None:
         self._parking = parking
         self.ledger = ledger
-        self.node = new_id()
 
     def share(self, wait: Wait[Any]) -> "Future[Record]":
         """The future of the record of a wait, which is made now if it has none."""
@@ -46,7 +45,7 @@ class Sharing:
             deadline_s=now_s + wait.deadline_s - clock.monotonic_s(),
             keep_s=options.keep_s,
             durable=options.durable,
-            node=self.node,
+            node=self._parking.node,
             key=options.key,
             owner=options.owner,
             then=None if options.then is None else name_of(options.then),

@@ -38,8 +38,14 @@ class Waiting:
         self.ledger = Ledger(self.store, clock)
         self.addresses = Addresses(base_url=base_url)
         self.parking = Parking(
-            dispatcher.lanes, self.ledger, clock, self.addresses, max_parked=max_parked
+            dispatcher.lanes,
+            self.ledger,
+            clock,
+            self.addresses,
+            dispatcher.answerer,
+            max_parked=max_parked,
         )
+        dispatcher.set_on_ticket(self.parking.tickets.begin)
         dispatcher.binders[Wait] = self._injected
 
     def _injected(self, exchange: Exchange, context: BinderContext) -> Wait[Any]:
