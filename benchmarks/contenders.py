@@ -36,6 +36,9 @@ Where a peer knows no difference between a plain function on the loop and
 """
 BARE_ROWS = frozenset({"text-inline", "text-async", "idle-memory"})
 FILTER_ROWS = frozenset({"typed-get-filters", "typed-get-filters-async", "post-json-filters"})
+PARKED_ROWS = frozenset({"parked-returned", "parked-yielded", "parked-awaited"})
+AWAITED = frozenset({"parked-awaited"})
+"""What others can do: let a coroutine, or a callback, wait."""
 UPLOAD_ROWS = frozenset({"upload-stream", "upload-file", "upload-form"})
 
 NGINX_UPLOADS = """
@@ -82,6 +85,8 @@ class Contender:
         """The command that serves `row` on 127.0.0.1:`port`; files may go into `folder`."""
         if self.name == "nginx":
             return [*self.command, "-c", str(write_nginx_settings(port, row, folder))]
+        if self.name == "node" and row.tool == "parked":
+            return ["node", str(SERVERS / "node_parked.mjs"), str(port)]
         if self.runs == "program":
             return [*self.command, str(port), row.tool]
         module, *arguments = self.command
@@ -89,6 +94,8 @@ class Contender:
             arguments = [row.filters]
         elif row.tool == "upload":
             module, arguments = "tarry_uploads", [str(folder)]
+        elif row.tool == "parked":
+            module, arguments = f"{self.name}_parked", []
         python = str(interpreter(self.runs))
         return [python, "-m", f"benchmarks.servers.{module}", str(port), *arguments]
 
@@ -98,7 +105,7 @@ def contender_table() -> tuple[Contender, ...]:
     every = FRAMEWORK_ROWS | FILTER_ROWS | {"text-threads", "http2"}
     threads = FRAMEWORK_ROWS | {"text-threads"}
     bare_http2 = BARE_ROWS | {"http2"}
-    node_rows = FRAMEWORK_ROWS - {"text-async", "typed-get-async"} | {"http2"}
+    node_rows = FRAMEWORK_ROWS - {"text-async", "typed-get-async"} | {"http2"} | AWAITED
     nginx_rows = UPLOAD_ROWS | {"text-inline", "idle-memory", "http2"}
     tarry = ("tarry",), ("tarry_app",)
     hypercorn = ("hypercorn", "h2", "uvloop")
@@ -107,7 +114,9 @@ def contender_table() -> tuple[Contender, ...]:
     node = ("node", str(SERVERS / "node_server.mjs"))
     return (
         Contender("canned", "project", ("uvloop",), ("canned",), every, "pip install uvloop"),
-        Contender("tarry", "project", *tarry, every | UPLOAD_ROWS, "pip install -e ."),
+        Contender(
+            "tarry", "project", *tarry, every | UPLOAD_ROWS | PARKED_ROWS, "pip install -e ."
+        ),
         Contender(UNFILTERED, "project", *tarry, FILTER_ROWS, "pip install -e ."),
         Contender("nginx", "program", ("nginx",), ("nginx",), nginx_rows, "apt-get install nginx"),
         Contender("node", "program", ("node",), node, node_rows, "apt-get install nodejs"),
@@ -120,7 +129,9 @@ def contender_table() -> tuple[Contender, ...]:
             ("granian_apps", "wsgi"),
             frozenset({"text-threads"}),
         ),
-        Contender("uvicorn", "peers", on_uvicorn, ("uvicorn_raw", "httptools"), BARE_ROWS),
+        Contender(
+            "uvicorn", "peers", on_uvicorn, ("uvicorn_raw", "httptools"), BARE_ROWS | AWAITED
+        ),
         Contender("uvicorn-zttp", "peers", on_zttp, ("uvicorn_raw", "zttp"), bare_http2),
         Contender("hypercorn", "peers", hypercorn, ("hypercorn_raw",), frozenset({"http2"})),
         Contender("fastapi", "peers", ("fastapi", *on_uvicorn), ("fastapi_app",), threads),
@@ -129,7 +140,9 @@ def contender_table() -> tuple[Contender, ...]:
             "blacksheep", "peers", ("blacksheep", *on_uvicorn), ("blacksheep_app",), FRAMEWORK_ROWS
         ),
         Contender("sanic", "peers", ("sanic", "uvloop"), ("sanic_app",), FRAMEWORK_ROWS),
-        Contender("aiohttp", "peers", ("aiohttp", "uvloop"), ("aiohttp_app",), FRAMEWORK_ROWS),
+        Contender(
+            "aiohttp", "peers", ("aiohttp", "uvloop"), ("aiohttp_app",), FRAMEWORK_ROWS | AWAITED
+        ),
         Contender("falcon", "peers", ("falcon", *on_uvicorn), ("falcon_app",), FRAMEWORK_ROWS),
     )
 

@@ -14,6 +14,7 @@ from benchmarks.contenders import Contender
 from benchmarks.idle import idle_bytes_per_connection
 from benchmarks.load import Load, LoadFailed, run_load
 from benchmarks.machine import Cores, pinned_to
+from benchmarks.parked import parked_sample
 from benchmarks.processes import Server, ServerFailed, cpu_seconds, running
 from benchmarks.results import Cell, RowResult, Sample
 from benchmarks.rows import Row
@@ -43,7 +44,7 @@ def measure_row(row: Row, contenders: list[Contender], settings: Settings, say: 
             say(f"{row.name}: {cell.contender}: {cell.problem}")
     present = {one: cell for one, cell in cells.items() if not cell.problem}
     with pinned_to(settings.cores.load):
-        if row.tool in ("idle", "upload"):
+        if row.tool in ("idle", "upload", "parked"):
             measure_afresh(row, present, settings, say)
         else:
             measure_under_load(row, present, settings, say)
@@ -115,9 +116,11 @@ def measure_afresh(row: Row, cells: dict[Contender, Cell], settings: Settings, s
 
 
 def afresh_sample(server: Server, row: Row, settings: Settings) -> Sample:
-    """What a row measures in a process of its own: idle connections, or an upload."""
+    """What a row measures in a process of its own: connections that wait, or an upload."""
     if row.tool == "upload":
         return upload_sample(server, row, settings.upload_mib)
+    if row.tool == "parked":
+        return parked_sample(server, row)
     verify(server, row)
     return Sample(cost=idle_bytes_per_connection(server))
 

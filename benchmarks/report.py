@@ -42,7 +42,8 @@ def row_text(result: RowResult) -> str:
     head[1] = result.row.unit
     shown = sorted((cell for cell in result.cells if cell.valid), key=cost)
     lines = [f"{result.row.name}: {result.row.title}"]
-    lines += aligned(used_columns([head, *(cell_texts(result, cell) for cell in shown)]))
+    if shown:
+        lines += aligned(used_columns([head, *(cell_texts(result, cell) for cell in shown)]))
     lines += [f"  {cell.contender}: {cell.problem}" for cell in result.cells if not cell.valid]
     return "\n".join([*lines, *goal_lines(result)])
 
@@ -57,7 +58,7 @@ def cell_texts(result: RowResult, cell: Cell) -> list[str]:
     ratios = result.ratios(cell.contender)
     return [
         cell.contender,
-        number(cell.median("cost"), 0 if result.row.tool == "idle" else 1),
+        number(cell.median("cost"), 0 if result.row.tool in ("idle", "parked") else 1),
         number(result.ratio(cell.contender), 2),
         f"{min(ratios):.2f}-{max(ratios):.2f}" if ratios else NOTHING,
         number(cell.median("requests_per_second"), 0),
@@ -94,6 +95,8 @@ def goal_lines(result: RowResult) -> list[str]:
     row, lines = result.row, []
     if row.goal is not None:
         lines.append(goal_line("x canned", row.goal, result.ratio(SUBJECT)))
+    if row.most_cost is not None:
+        lines.append(goal_line(row.unit, row.most_cost, result.cell(SUBJECT).median("cost")))
     if row.beside:
         what = f"x {row.beside}" + ("'s time" if row.tool == "upload" else "")
         lines.append(goal_line(what, row.most_beside, result.ratio_beside(SUBJECT)))
@@ -140,6 +143,7 @@ def row_document(result: RowResult) -> dict[str, Any]:
         "unit": result.row.unit,
         "goal": result.row.goal,
         "goal_reached": result.reached(SUBJECT),
+        "most_cost": result.row.most_cost,
         "beside": result.row.beside,
         "most_beside": result.row.most_beside,
         "ratio_beside": result.ratio_beside(SUBJECT),

@@ -10,8 +10,12 @@ TEXT = "Hello, World!"
 USER = {"id": 42, "verbose": True, "name": "Ada"}
 ITEM = {"name": "lamp", "price": 9.5, "tags": ["desk", "brass"]}
 
-Tool = Literal["wrk", "h2load", "idle", "upload"]
-UNITS: dict[Tool, str] = {"idle": "bytes/connection", "upload": "CPU µs/MiB"}
+Tool = Literal["wrk", "h2load", "idle", "upload", "parked"]
+UNITS: dict[Tool, str] = {
+    "idle": "bytes/connection",
+    "upload": "CPU µs/MiB",
+    "parked": "bytes/request",
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Row:
     most_memory_growth_mib: float | None = None
     """How far an upload may raise the resident memory of Tarry, at its peak."""
     is_form: bool = False
+    most_cost: float | None = None
+    """The highest cost that Tarry may have, in the unit of the row."""
 
     @property
     def unit(self) -> str:
@@ -128,6 +134,30 @@ ROWS = (
     ),
     Row("http2", "HTTP/2 GET / as text, 16 connections x 8 streams", "/", TEXT, 1.6, "h2load"),
     Row("idle-memory", "memory of an idle connection after one answer", "/", TEXT, tool="idle"),
+    Row(
+        "parked-returned",
+        "memory of a request that waits, the wait returned",
+        "/parked-returned",
+        None,
+        tool="parked",
+        most_cost=3500.0,
+    ),
+    Row(
+        "parked-yielded",
+        "memory of a request that waits, the wait yielded",
+        "/parked-yielded",
+        None,
+        tool="parked",
+        most_cost=3500.0,
+    ),
+    Row(
+        "parked-awaited",
+        "memory of a request that waits, the wait awaited; wake one, wake 10 000 at once",
+        "/parked-awaited",
+        None,
+        tool="parked",
+        most_cost=5000.0,
+    ),
     upload_row("upload-stream", "PUT to disk, async def with request.stream()", "/stream"),
     upload_row("upload-file", "PUT to disk, def with request.file", "/file"),
     upload_row("upload-form", "multipart form, def with Upload.save", "/form", is_form=True),

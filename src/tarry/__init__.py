@@ -42,17 +42,21 @@ from tarry.message.headers import Headers
 from tarry.server.listeners import ListenError
 from tarry.server.settings import Limits
 from tarry.version import VERSION as _VERSION
+from tarry.waiting.errors import WaitCancelled, WaitExpired, WaitFailed
+from tarry.waiting.values import BadValue
+from tarry.waiting.waits import Wait
 
 __version__ = _VERSION
 
 request = _CurrentRequest()
 
 __all__ = [
-    "Answered", "App", "BadParameters", "BinderContext", "Body", "BodyTooLarge", "BuildError",
-    "ClientGone", "Compression", "Cookie", "Cookies", "Event", "Events", "File", "Filter", "Form",
-    "FormData", "FormLimits", "Groups", "Header", "Headers", "Html", "HttpError", "Limits",
-    "ListenError", "Path", "Query", "Redirect", "RegistrationError", "Request", "Response",
-    "RouteError", "ScanError", "SendFile", "ServerEvent", "SetCookie", "Stream", "Upload",
-    "WebSocket", "WebSocketClosed", "all_of", "any_of", "controller", "delete", "get", "patch",
-    "post", "put", "request", "route", "safe_filename",
+    "Answered", "App", "BadParameters", "BadValue", "BinderContext", "Body", "BodyTooLarge",
+    "BuildError", "ClientGone", "Compression", "Cookie", "Cookies", "Event", "Events", "File",
+    "Filter", "Form", "FormData", "FormLimits", "Groups", "Header", "Headers", "Html", "HttpError",
+    "Limits", "ListenError", "Path", "Query", "Redirect", "RegistrationError", "Request",
+    "Response", "RouteError", "ScanError", "SendFile", "ServerEvent", "SetCookie", "Stream",
+    "Upload", "Wait", "WaitCancelled", "WaitExpired", "WaitFailed", "WebSocket", "WebSocketClosed",
+    "all_of", "any_of", "controller", "delete", "get", "patch", "post", "put", "request", "route",
+    "safe_filename",
 ]  # fmt: skip
