@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 
 import pytest
 
 from tarry import Answered, HttpError, Response
 from tarry.app.deferred import Awaited, Deferred
+from tarry.app.dispatch import Dispatcher
 from tarry.app.filters import Filter
 from tarry.app.lanes import Lanes
 from tarry.app.request import CurrentRequest
-from tests.app.serving import ask, serving, started
+from tests.app.serving import add_route, ask, serving, started
 from tests.exchanges import Recorded, turns
 
 WAIT_S = 10.0
@@ -154,6 +156,41 @@ def test_the_current_request_is_there_when_it_is_settled():
             assert exchange.answer == b"shown"
 
     asyncio.run(asyncio.wait_for(test(), WAIT_S))
+
+
+@pytest.mark.parametrize("inline", [False, True])
+def test_what_settles_it_in_another_request_is_not_taken_for_a_part_of_this_one(inline):
+    later, seen = Later(), []
+    current, tenant = CurrentRequest(), contextvars.ContextVar("tenant", default="none")
+
+    def watch(request):
+        yield
+        seen.append((current.path, tenant.get()))
+
+    def settle():
+        tenant.set("other")
+        later.settle("done")
+        seen.append((current.path, tenant.get()))
+
+    async def settle_in_task():
+        settle()
+
+    async def test():
+        dispatcher = Dispatcher()
+        filters = [Filter(watch, inline=True)]
+        add_route(dispatcher, "/a", ["GET"], lambda: later, inline=True, filters=filters)
+        add_route(
+            dispatcher, "/settle", ["GET"], settle if inline else settle_in_task, inline=inline
+        )
+        async with started(dispatcher):
+            exchange = Recorded("GET", "/a")
+            dispatcher.handle(exchange)
+            await ask(dispatcher, target="/settle")
+            assert exchange.answer == b"done"
+
+    asyncio.run(asyncio.wait_for(test(), WAIT_S))
+
+    assert seen == [("/a", "none"), ("/settle", "other")]
 
 
 @pytest.mark.parametrize("wrap", [lambda later: (201, later), Response])

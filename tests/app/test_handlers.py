@@ -32,6 +32,7 @@ class Kinds:
     def pieces(self, number: int):
         got = yield self.start + number
         yield got
+        return "result"
 
     async def slow_pieces(self, number: int):
         got = yield self.start + number
@@ -115,7 +116,9 @@ def test_what_is_sent_into_a_generator_arrives(handler_of):
 
     assert next(pieces) == 11
     assert pieces.send("sent") == "sent"
-    assert list(pieces) == []
+    with pytest.raises(StopIteration) as end:
+        next(pieces)
+    assert end.value.value == "result"
 
 
 @both

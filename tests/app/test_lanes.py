@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import functools
 import gc
 
@@ -118,6 +120,45 @@ def test_of_tasks_that_run_at_once_the_one_inside_is_kept(outer_ends):
         assert exchange.task is tasks[0]
         waits.set()
         await asyncio.gather(*tasks)
+        lanes.close()
+
+    asyncio.run(test())
+
+
+def test_a_task_that_has_ended_at_once_is_not_kept():
+    async def test():
+        lanes, exchange = opened(), Recorded()
+
+        def eager(coroutine):
+            with contextlib.suppress(StopIteration):
+                coroutine.send(None)
+            ended = asyncio.get_running_loop().create_future()
+            ended.set_result(None)
+            return ended
+
+        async def ends():
+            return None
+
+        lanes._create_task = eager
+        lanes.spawn(exchange, ends())
+        assert exchange.task is None
+        lanes.close()
+
+    asyncio.run(test())
+
+
+def test_a_task_may_have_a_context_of_its_own():
+    async def test():
+        lanes, exchange = opened(), Recorded()
+        tenant = contextvars.ContextVar("tenant", default="none")
+        context = contextvars.copy_context()
+
+        async def set_tenant():
+            tenant.set("acme")
+
+        lanes.spawn(exchange, set_tenant(), context)
+        await turns()
+        assert (context[tenant], tenant.get()) == ("acme", "none")
         lanes.close()
 
     asyncio.run(test())

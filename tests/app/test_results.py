@@ -21,7 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tarry.app.responses import Html, Redirect, Response, Stream
-from tarry.app.results import ResultError, answer_for, as_html
+from tarry.app.results import ResultError, amended, answer_for, as_html
+from tarry.app.stepping import Stepping
 from tarry.message.cookies import SetCookie
 from tarry.message.headers import Headers
 from tarry.message.heads import InvalidField
@@ -174,7 +175,7 @@ def test_what_was_met_before_does_not_decide_about_other_types():
     with pytest.raises(ResultError):
         answer_for(object())
 
-    assert isinstance(answer_for(text for text in "ab"), Stream)
+    assert isinstance(answer_for(text for text in "ab"), Stepping)
 
 
 # ── tuples ────────────────────────────────────────────────────────────────────────────────
@@ -363,13 +364,39 @@ async def several():
     yield "x"
 
 
-@pytest.mark.parametrize("make", [lambda: (text for text in "ab"), several, lambda: Stream(["a"])])
-def test_generators_and_streams_are_streamed(make):
-    result = make()
-    stream = answer_for(result)
+def test_a_stream_is_streamed():
+    stream = Stream(["a"])
+
+    assert answer_for(stream) is stream
+
+
+GENERATORS = pytest.mark.parametrize("make", [lambda: (text for text in "ab"), several])
+
+
+@GENERATORS
+def test_a_generator_is_stepped_through(make):
+    generator = make()
+    stepping = answer_for(generator)
+
+    assert isinstance(stepping, Stepping)
+    assert stepping.generator is generator
+
+
+@GENERATORS
+@pytest.mark.parametrize("wrap", [Response, lambda body: (201, body)])
+def test_a_generator_as_a_body_is_streamed(make, wrap):
+    generator = make()
+    stream = answer_for(wrap(generator))
 
     assert isinstance(stream, Stream)
-    assert stream is result or stream.pieces is result
+    assert stream.pieces is generator
+
+
+def test_a_generator_for_an_error_is_streamed():
+    stream = amended((text for text in "ab"), 404, [])
+
+    assert isinstance(stream, Stream)
+    assert stream.status == 404
 
 
 def test_a_response_adds_to_a_stream():

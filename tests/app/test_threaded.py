@@ -106,6 +106,85 @@ def test_an_iterable_is_closed_when_there_are_no_threads_any_more():
     run(test)
 
 
+def echoes(log):
+    """Gives back what it is sent, and the names of errors, until it is sent `end`."""
+    try:
+        got = yield "first"
+        while got != "end":
+            try:
+                got = yield got
+            except KeyError as error:
+                got = yield type(error).__name__
+    finally:
+        log.append(threading.get_ident())
+    return "result"
+
+
+def test_a_generator_goes_on_with_values_and_errors():
+    async def test():
+        log = []
+        iterator = ThreadedIterator(echoes(log), asyncio.to_thread)
+        assert await iterator.step() == "first"
+        assert await iterator.step("a") == "a"
+        assert await iterator.step(None, KeyError()) == "KeyError"
+        assert await iterator.step() is None
+        with pytest.raises(StopAsyncIteration) as end:
+            await iterator.step("end")
+
+        assert end.value.args == ("result",)
+        assert len(log) == 1
+
+    run(test)
+
+
+def test_an_error_that_a_generator_does_not_catch_comes_out():
+    async def test():
+        log = []
+        iterator = ThreadedIterator(echoes(log), asyncio.to_thread)
+        await iterator.step()
+        with pytest.raises(OSError, match="reason"):
+            await iterator.step(None, OSError("reason"))
+
+        assert len(log) == 1
+
+    run(test)
+
+
+def test_a_step_may_have_another_way_into_a_thread():
+    async def test():
+        asked = []
+
+        async def elsewhere(function, *arguments):
+            asked.append(function)
+            return function(*arguments)
+
+        iterator = ThreadedIterator(echoes([]), asyncio.to_thread)
+        await iterator.step(in_thread=elsewhere)
+        await iterator.step("a")
+        await iterator.aclose()
+
+        assert len(asked) == 1
+
+    run(test)
+
+
+def test_closing_a_generator_that_has_ended_takes_no_thread():
+    async def test():
+        calls = []
+
+        async def in_thread(function, *arguments):
+            calls.append(function)
+            return function(*arguments)
+
+        iterator = ThreadedIterator((number for number in range(1)), in_thread)
+        assert [item async for item in iterator] == [0]
+        await iterator.aclose()
+
+        assert len(calls) == 2
+
+    run(test)
+
+
 def test_what_closing_raises_comes_out():
     class Items:
         def __iter__(self):

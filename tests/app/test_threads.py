@@ -142,6 +142,41 @@ def test_the_context_is_that_of_submit():
     in_pool(test, 1, 10)
 
 
+def test_what_goes_ahead_is_called_first_in_its_own_order():
+    async def test(pool, results):
+        gate, order = Gate(), []
+        pool.submit(gate.wait, {}, results)
+        await gate.entered(1)
+        new = [asyncio.ensure_future(pool.run(order.append, f"new {n}")) for n in range(2)]
+        ahead = [
+            asyncio.ensure_future(pool.run(order.append, f"ahead {n}", ahead=True))
+            for n in range(2)
+        ]
+        await asyncio.sleep(0)
+        gate.open()
+        await asyncio.gather(*new, *ahead)
+
+        assert order == ["ahead 0", "ahead 1", "new 0", "new 1"]
+
+    in_pool(test, 1, 10)
+
+
+def test_what_goes_ahead_gets_threads_of_its_own_and_takes_no_place_from_others():
+    async def test(pool, results):
+        gate = Gate()
+        ahead = [asyncio.ensure_future(pool.run(gate.wait, ahead=True)) for _ in range(3)]
+        await gate.entered(3)
+        assert not pool.is_full
+        assert pool.submit(int, {}, results)
+        assert pool.is_full
+        assert not pool.submit(int, {}, results)
+        gate.open()
+        await asyncio.gather(*ahead)
+        await results.reach(1)
+
+    in_pool(test, 3, 1)
+
+
 def test_what_a_call_sets_stays_in_its_context():
     async def test(pool, results):
         for _ in range(3):

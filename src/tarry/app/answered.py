@@ -8,7 +8,7 @@ from typing import Any
 
 from tarry.app.file_sending import OpenedFile
 from tarry.app.responses import Response, SendFile, Stream
-from tarry.app.results import Answer, Lasting, ResultError, add_converter, answer_for
+from tarry.app.results import Answer, Lasting, ResultError, add_converter, answer_for_body
 from tarry.app.streaming import stream_head
 from tarry.app.websocket_endpoints import Upgrade
 from tarry.message.headers import Headers, LazyHeaders
@@ -74,7 +74,7 @@ class Answered(Response):
         if isinstance(self.body, bytes):
             self.headers.pop("content-length", None)
             return
-        converting = answer_for(self.body)
+        converting = answer_for_body(self.body)
         if isinstance(converting, SendFile):
             raise ResultError("a filter puts a file into a response; let it return the file")
         converted = answered(converting)

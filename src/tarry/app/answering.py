@@ -1,6 +1,7 @@
 """What becomes of a handler's result, and of its error: each in one place."""
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import logging
@@ -14,6 +15,7 @@ from tarry.app.errors import HttpError
 from tarry.app.events import Emitter
 from tarry.app.failures import ErrorHandlers, as_http_error
 from tarry.app.file_sending import OpenedFile, open_file, send_file
+from tarry.app.held_tasks import go_on_with, let_go
 from tarry.app.lanes import Lane, Lanes, lane_of
 from tarry.app.problems import debug_answer, problem_answer
 from tarry.app.request import Late, Request, request_of
@@ -96,8 +98,16 @@ class Answerer:
 
     def settle(self, exchange: Exchange, result: Any, error: BaseException | None) -> None:
         """Answer with what was waited for, as if the handler had returned or raised it just now."""
-        self._lanes.running.exchange = exchange
-        self.finished(exchange, result, error)
+        running = self._lanes.running
+        there = running.exchange
+        if (of_task.get() or there) is exchange:
+            self.finished(exchange, result, error)
+            return
+        # It is settled in another request, perhaps, whose context variables are not for this one.
+        context = contextvars.Context()
+        context.run(of_task.set, exchange)
+        context.run(self.finished, exchange, result, error)
+        running.exchange = there
 
     def detach(self, exchange: Exchange, result: Any, late: Late) -> None:
         """Answer now, while the handler goes on; `late` takes what it will come to."""
@@ -118,10 +128,14 @@ class Answerer:
                 late(result, error)
             finally:
                 self._over(exchange, request)
+        elif request is not None and request.may_be_late and exchange.started:
+            self.too_late(exchange, error)
         elif error is None:
             self.deliver(exchange, result)
-        else:
+        elif isinstance(error, HANDLER_ERRORS):
             self.failed(exchange, error)
+        else:
+            self.cancelled(exchange, error)
 
     def send(self, exchange: Exchange, answer: Answer | Lasting | Deferred | OpenedFile) -> None:
         """Send an answer, by way of the filters if there are any; a deferred one when it is there.
@@ -158,7 +172,7 @@ class Answerer:
             if request is not None:
                 self._over(exchange, request)
         else:
-            self._lanes.spawn(exchange, self.run(exchange, self._last(exchange, answer)))
+            go_on_with(self._lanes, exchange, self.run(exchange, self._last(exchange, answer)))
 
     async def _last(self, exchange: Exchange, lasting: Lasting | OpenedFile) -> None:
         request, in_thread = exchange.context, self._lanes.in_thread
@@ -273,6 +287,7 @@ class Answerer:
     def _break_off(self, exchange: Exchange) -> None:
         request = exchange.context
         exchange.abort()
+        let_go(exchange)
         if request is not None:
             if request.passage is not None:
                 request.passage.break_off()

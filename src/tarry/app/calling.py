@@ -1,18 +1,20 @@
 """What runs a handler: binding, lane and answer, put together once for each route."""
 
 import functools
-from collections.abc import Callable, Coroutine
+import inspect
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from tarry.app.answering import HANDLER_ERRORS, Answerer
 from tarry.app.binding import Binding
 from tarry.app.current import of_task, of_thread
 from tarry.app.dependencies import Prepared, call_with, call_with_async, stays_in
-from tarry.app.errors import HttpError
+from tarry.app.errors import HttpError, no_thread
 from tarry.app.form_reader import not_a_form
 from tarry.app.lanes import Lane, Lanes
 from tarry.app.request import request_of
 from tarry.app.results import CONVERTERS, TEXT, as_html, converter_for
+from tarry.app.stepping import is_generator_function
 from tarry.exchange import BodyTooLarge, Exchange
 from tarry.message.forms import FormError, form_type
 
@@ -52,6 +54,8 @@ class Caller:
         ticket: bool = False,
     ) -> Run:
         """What runs `function` in its lane; everything that can be decided is decided here."""
+        if lane is Lane.THREADS and is_generator_function(function) and not binding.dependencies:
+            lane = Lane.INLINE  # making a generator runs no code of the author
         if html:
             function = _returning_html(function, lane)
         plain = not binding.needs_body and not binding.dependencies
@@ -273,9 +277,7 @@ class Caller:
     ) -> None:
         done = functools.partial(self._thread_done, exchange)
         if not self._lanes.submit(exchange, function, arguments, done):
-            detail = "too many requests wait for a thread"
-            error = HttpError(503, detail, headers=[(b"retry-after", b"1")])
-            self._answerer.failed(exchange, error)
+            self._answerer.failed(exchange, no_thread())
 
     def _thread_done(self, exchange: Exchange, result: Any, error: BaseException | None) -> None:
         request = exchange.context
@@ -345,6 +347,13 @@ def _returning_html(function: Callable[..., Any], lane: Lane) -> Callable[..., A
             return as_html(await function(**arguments))
 
         return html_async
+
+    if inspect.isgeneratorfunction(function):
+
+        def html_generator(**arguments: Any) -> Generator[Any, Any, Any]:
+            return as_html((yield from function(**arguments)))
+
+        return html_generator
 
     def html(**arguments: Any) -> Any:
         return as_html(function(**arguments))

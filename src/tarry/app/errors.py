@@ -52,6 +52,12 @@ class HttpError(Exception):
         return f"{self.status} {phrase(self.status)}" + (f": {self.detail}" if self.detail else "")
 
 
+def no_thread() -> HttpError:
+    """The answer where as many requests wait for a thread as may."""
+    detail = "too many requests wait for a thread"
+    return HttpError(503, detail, headers=[(b"retry-after", b"1")])
+
+
 def _fields(headers: HeaderSource | Iterable[Field]) -> tuple[Field, ...]:
     """Headers as fields, checked here: where the error is answered it would be too late."""
     pairs: Iterable[tuple[Any, Any]] = headers.items() if isinstance(headers, Mapping) else headers

@@ -4,6 +4,7 @@ Which one is chosen by how a function is written, once, when its route is made.
 """
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import sys
@@ -45,7 +46,7 @@ def lane_of(function: Callable[..., Any], inline: bool) -> Lane:
 FINISH_S: Final = 5.0
 """How long the end waits for what cleans up; half of what a server has to stop."""
 
-CreateTask = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
+CreateTask = Callable[..., "asyncio.Task[Any]"]
 
 
 class Lanes:
@@ -105,12 +106,22 @@ class Lanes:
             self._pool.close()
             self._pool = None
 
-    def spawn(self, exchange: Exchange, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Start a task for an exchange, which keeps it from being collected."""
+    def spawn(
+        self,
+        exchange: Exchange,
+        coroutine: Coroutine[Any, Any, None],
+        context: contextvars.Context | None = None,
+    ) -> None:
+        """Start a task for an exchange, which keeps it from being collected.
+
+        It runs in a copy of the context of now, or in `context` itself.
+        """
         exchange.task = None
-        task = self._create_task(coroutine)
-        # One that runs at once may have started another, which is the one to keep then.
-        if exchange.task is None:
+        create = self._create_task
+        task = create(coroutine) if context is None else create(coroutine, context=context)
+        # One that runs at once may have started another, which is the one to keep then, or
+        # have ended.
+        if not task.done() and exchange.task is None:
             exchange.task = task
 
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -134,15 +145,27 @@ class Lanes:
         """Have a call made in a thread; false if none is free and too many wait."""
         return self._pool is not None and self._pool.submit(function, arguments, done, exchange)
 
+    @property
+    def are_threads_full(self) -> bool:
+        """Whether `submit` refuses calls."""
+        return self._pool is None or self._pool.is_full
+
     async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Have a call made in a thread and wait for its result.
 
         Raises:
             RuntimeError: the threads are closed.
         """
+        return await self._open_pool().run(function, *arguments)
+
+    async def in_thread_ahead(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """As `in_thread`, ahead of new requests: for what has waited for its turn already."""
+        return await self._open_pool().run(function, *arguments, ahead=True)
+
+    def _open_pool(self) -> ThreadPool:
         if self._pool is None:
             raise RuntimeError("the server has stopped")
-        return await self._pool.run(function, *arguments)
+        return self._pool
 
 
 class _OfThread(threading.local):

@@ -17,6 +17,7 @@ from tarry.app.deferred import Deferred
 from tarry.app.fileobjects import stream_of
 from tarry.app.responses import Events, Html, Response, SendFile, Stream
 from tarry.app.server_sent_events import event_stream
+from tarry.app.stepping import Stepping
 from tarry.app.websocket_endpoints import Upgrade
 from tarry.message.cookies import SetCookie
 from tarry.message.headers import Headers
@@ -97,7 +98,7 @@ def _response(response: Response) -> "Answer | Lasting":
         # No body is 204 by default, and no body at all for a status that was asked for.
         status = 204 if response.status == 200 else response.status
         return ResponseHead(status, _fields(response)), b""
-    return amend(answer_for(response.body), response)
+    return amend(answer_for_body(response.body), response)
 
 
 def amend(answer: "Answer | Lasting", response: Response) -> "Answer | Lasting":
@@ -161,8 +162,8 @@ def _deferred(result: Deferred) -> Any:
     return result
 
 
-def _generator(pieces: Generator[Any] | AsyncGenerator[Any]) -> Stream:
-    return Stream(pieces)
+def _generator(generator: Generator[Any, Any, Any] | AsyncGenerator[Any, Any]) -> Any:
+    return Stepping(generator)
 
 
 def _path(path: Path) -> SendFile:
@@ -243,6 +244,14 @@ def answer_for(result: Any) -> Answer | Lasting:
     kind = type(result)
     convert = CONVERTERS.get(kind) or converter_for(kind)
     return convert(result)
+
+
+def answer_for_body(body: Any) -> Answer | Lasting:
+    """As `answer_for`, for the body of an answer: with a generator it begins at once."""
+    answer: Any = answer_for(body)
+    if isinstance(answer, Stepping):
+        return Stream(answer.generator)
+    return answer  # type: ignore[no-any-return]  # because deferred results are refused elsewhere
 
 
 def amended(result: Any, status: int, headers: Iterable[Field]) -> Answer | Lasting:

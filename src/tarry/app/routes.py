@@ -13,6 +13,7 @@ from tarry.app.patterns import Pattern, parse_pattern
 from tarry.app.regexps import Regexp, parse_regexp
 from tarry.app.responses import Html
 from tarry.app.route_options import Registration, RouteOptions
+from tarry.app.stepping import is_generator_function
 
 _WITHOUT_BODY = {"GET", "HEAD", "OPTIONS", "TRACE"}
 """Methods whose requests seldom have a body, so that no form is looked for (RFC 9110 9.3)."""
@@ -69,6 +70,8 @@ def make_route(
     pattern = parse_pattern(path) if path is not None else parse_regexp(regexp or "")
     conditions = parse_conditions(options.params, options.headers)  # type: ignore[arg-type]  # because it refuses what is no expression
     lane = lane_of(function, options.inline)
+    if options.inline and is_generator_function(function):
+        raise TypeError("inline=True is for a plain function; drop it, a generator runs in steps")
     binding = compile_binding(
         function,
         pattern.names,

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+from tarry.app.presence import Presence
 from tarry.app.responses import Stream
 from tarry.app.results import ResultError
 from tarry.app.server_sent_events import EventPieces
+from tarry.app.stepping import Begun
 from tarry.app.threaded import ThreadedIterator, iterate
 from tarry.exchange import ClientGone, Exchange, InThread
 from tarry.message.heads import ResponseHead
@@ -45,10 +47,8 @@ async def send_stream(
     try:
         exchange.start(stream_head(stream))
         if exchange.head.method != b"HEAD":
-            there = (
-                pieces if isinstance(pieces, ThreadedIterator) else _WhileThere(exchange, pieces)
-            )
-            async for piece in there:
+            does_so_itself = isinstance(pieces, ThreadedIterator | Begun)
+            async for piece in pieces if does_so_itself else _WhileThere(exchange, pieces):
                 await exchange.write(as_bytes(piece))
         # Before the end, so that who has the whole answer knows that it is closed.
         is_closed = True
@@ -71,9 +71,7 @@ class _WhileThere:
     def __init__(self, exchange: Exchange, pieces: AsyncIterator[str | bytes]) -> None:
         self._exchange = exchange
         self._pieces = pieces
-        self._task = asyncio.current_task()
-        self._waits = self._interrupted = False
-        exchange.on_gone(self._interrupt)
+        self._presence = Presence(exchange)
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         return self
@@ -81,19 +79,8 @@ class _WhileThere:
     async def __anext__(self) -> str | bytes:
         if self._exchange.gone:
             raise ClientGone("the client left")
-        self._waits = True
-        try:
-            return await anext(self._pieces)
-        except asyncio.CancelledError:
-            if self._interrupted and self._task is not None and not self._task.uncancel():
-                raise ClientGone("the client left") from None
-            raise
-        finally:
-            self._waits = False
-
-    def _interrupt(self) -> None:
-        if self._waits and self._task is not None:
-            self._interrupted = self._task.cancel()
+        piece: str | bytes = await self._presence.wait_for(anext, self._pieces)
+        return piece
 
 
 def as_bytes(piece: object) -> bytes:

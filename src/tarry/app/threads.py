@@ -55,6 +55,7 @@ class ThreadPool:
         self._prepare = prepare
         self._loop = asyncio.get_running_loop()
         self._calls: deque[_Call] = deque()
+        self._calls_ahead: deque[_Call] = deque()
         self._finished: deque[tuple[Done, Any, BaseException | None]] = deque()
         # A thread that gets True looks for calls, one that gets False ends.
         self._wake_ups: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -80,8 +81,13 @@ class ThreadPool:
         self._put((contextvars.copy_context(), function, arguments, done, exchange))
         return True
 
-    def _put(self, call: _Call) -> None:
-        self._calls.append(call)
+    @property
+    def is_full(self) -> bool:
+        """Whether `submit` refuses calls."""
+        return len(self._calls) >= self.max_queued or self._closed
+
+    def _put(self, call: _Call, *, ahead: bool = False) -> None:
+        (self._calls_ahead if ahead else self._calls).append(call)
         if not self._hand_out_is_due:
             self._hand_out_is_due = True
             self._loop.call_soon(self._hand_out)
@@ -91,15 +97,19 @@ class ThreadPool:
         self._hand_out_is_due = False
         if not self._threads:
             self._add_thread()
-        for _ in range(min(len(self._calls), len(self._idle))):
+        for _ in range(min(self._count_waiting(), len(self._idle))):
             self._wake_ups.put(True)
         if not self._watching and len(self._threads) < self.max_threads:
             self._watch()
 
-    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _count_waiting(self) -> int:
+        return len(self._calls) + len(self._calls_ahead)
+
+    async def run(self, function: Callable[..., Any], *arguments: Any, ahead: bool = False) -> Any:
         """Have a call made in a thread and wait for its result, which never is refused.
 
-        For what is under way already and so is bounded elsewhere.
+        For what is under way already and so is bounded elsewhere.  One that
+        goes `ahead` is made before all others that wait, after those ahead of it.
 
         Raises:
             RuntimeError: the pool is closed, or the call raised what is no `Exception`.
@@ -119,7 +129,7 @@ class ThreadPool:
 
         if self._closed:
             raise RuntimeError("the server has stopped")
-        self._put((contextvars.copy_context(), call, {}, done, None))
+        self._put((contextvars.copy_context(), call, {}, done, None), ahead=ahead)
         return await future
 
     # ---- how many threads --------------------------------------------------------------
@@ -131,7 +141,7 @@ class ThreadPool:
     def _look(self, taken_before: int) -> None:
         """Add threads if calls wait and none has been taken up since the last look."""
         self._watching = False
-        waiting = len(self._calls)
+        waiting = self._count_waiting()
         room = self.max_threads - len(self._threads)
         if not waiting or not room or self._closed:
             self._step = 1
@@ -148,7 +158,7 @@ class ThreadPool:
     def _shrink(self) -> None:
         """End threads that nobody needed since the last time."""
         surplus = 0 if self._stalled else len(self._threads) // 4
-        if self._taken == self._taken_when_calm and not self._calls:
+        if self._taken == self._taken_when_calm and not self._count_waiting():
             surplus = len(self._idle)
         for _ in range(surplus):
             self._wake_ups.put(False)
@@ -174,7 +184,9 @@ class ThreadPool:
             self._idle.add(this)
             # The loop appends, then counts the idle; we are idle, then look once more.  So
             # whichever of us is later sees the other.
-            stays = bool(self._calls) or (not self._closed and self._wake_ups.get())
+            stays = bool(self._calls or self._calls_ahead) or (
+                not self._closed and self._wake_ups.get()
+            )
             self._idle.discard(this)
         with self._lock:
             self._threads.discard(this)
@@ -184,8 +196,10 @@ class ThreadPool:
     def _make_calls(self) -> None:
         while True:
             try:
-                call = self._calls.popleft()
+                call = (self._calls_ahead or self._calls).popleft()
             except IndexError:
+                if self._calls:  # another thread took the last one ahead of them
+                    continue
                 return
             self._taken += 1
             self._make(*call)
