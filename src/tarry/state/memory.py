@@ -57,6 +57,9 @@ class _Log:
         self.version = 0
         self.due_s = NEVER
 
+    def is_due(self, before_s: float) -> bool:
+        return self.due_s <= before_s and self.due_s != NEVER
+
 
 class MemoryStore(Store):
     """Entries and logs in dictionaries; every future is done when it is returned.
@@ -197,7 +200,7 @@ class MemoryStore(Store):
         return self._do("", lambda: self._drop(before_s))
 
     def _drop(self, before_s: float) -> int:
-        due = [name for name, log in self._logs.items() if log.due_s <= before_s]
+        due = [name for name, log in self._logs.items() if log.is_due(before_s)]
         for name in due:
             last = self._logs.pop(name).last
             self._newest_dropped_cursor = max(self._newest_dropped_cursor, last)

@@ -6,7 +6,6 @@ already needs no waiting, and in memory all of them are.
 """
 
 import enum
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -16,8 +15,6 @@ from tarry.timing import NEVER
 
 REMEMBERED_WRITES: Final = 10_000
 """For so many writes a store remembers what was deleted, to tell it in `Store.changes`."""
-
-DEFAULT_PATH: Final = ".tarry/state.db"
 
 
 class StoreError(Exception):
@@ -216,23 +213,3 @@ def changes_of(
         written[-1][0] if written and len(written) >= limit else newest,
         after >= newest - REMEMBERED_WRITES,
     )
-
-
-def open_store(address: str) -> Store:
-    """A store by its address: "memory", "sqlite" or "sqlite:PATH"; nothing is made on disk yet.
-
-    Raises:
-        ValueError: there is no such kind of store.
-    """
-    kind, colon, path = address.partition(":")
-    if address == "memory":
-        # By name, as the kinds of store import this file; nobody loads the one that is not used.
-        made: Store = importlib.import_module("tarry.state.memory").MemoryStore()
-    elif kind == "sqlite" and (path or not colon):
-        made = importlib.import_module("tarry.state.sqlite").SQLiteStore(path or DEFAULT_PATH)
-    else:
-        raise ValueError(
-            f'{address!r} is no store: it can be "memory", "sqlite" (in {DEFAULT_PATH})'
-            ' or "sqlite:PATH"'
-        )
-    return made

@@ -1,0 +1,29 @@
+"""Stores by their addresses, as they stand in settings and on command lines."""
+
+from typing import Final
+
+from tarry.state.store import Store
+
+DEFAULT_PATH: Final = ".tarry/state.db"
+
+
+def open_store(address: str) -> Store:
+    """A store by its address: "memory", "sqlite" or "sqlite:PATH"; nothing is made on disk yet.
+
+    Raises:
+        ValueError: there is no such kind of store.
+    """
+    kind, colon, path = address.partition(":")
+    # Imported when asked for: SQLite takes some milliseconds that others need not pay.
+    if address == "memory":
+        from tarry.state.memory import MemoryStore
+
+        return MemoryStore()
+    if kind == "sqlite" and (path or not colon):
+        from tarry.state.sqlite import SQLiteStore
+
+        return SQLiteStore(path or DEFAULT_PATH)
+    raise ValueError(
+        f'{address!r} is no store: it can be "memory", "sqlite" (in {DEFAULT_PATH})'
+        ' or "sqlite:PATH"'
+    )
