@@ -203,15 +203,38 @@ def test_a_second_reader_is_told_of_the_first():
     with_body(test)
 
 
-def test_the_whole_body_never_comes_when_the_client_leaves():
+@pytest.mark.parametrize("asks", ["early", "late"])
+def test_the_whole_body_never_comes_when_the_client_leaves(asks):
     async def test(exchange):
-        whole = []
+        whole, refused = [], []
         exchange.body.feed(b"one")
-        exchange.body.on_complete(whole.append, pytest.fail)
+        if asks == "late":
+            exchange.leave()
+        exchange.body.on_complete(whole.append, refused.append)
         exchange.leave()
         exchange.body.finish([])
 
         assert whole == []
+        assert [type(error) for error in refused] == [ClientGone]
+
+
+def test_arguments_come_before_the_whole_body_and_before_what_refuses_it():
+    async def test(exchange):
+        calls = []
+        exchange.body.on_complete(lambda *given: calls.append(given), pytest.fail, 1, 2)
+        exchange.body.finish([], b"all")
+        assert calls == [(1, 2, b"all")]
+
+    async def refuse(exchange):
+        calls = []
+        exchange.body.max_bytes = 2
+        exchange.body.on_complete(pytest.fail, lambda *given: calls.append(given), 1, 2)
+        exchange.body.feed(b"all")
+        ((first, second, error),) = calls
+        assert (first, second, type(error)) == (1, 2, BodyTooLarge)
+
+    with_body(test)
+    with_body(refuse)
 
     with_body(test)
 

@@ -64,9 +64,9 @@ class RequestBody:
     refused as soon as its length is known.
     """
 
-    __slots__ = ("_callback", "_error", "_exchange", "_pieces", "_received_bytes", "_refused",
-                 "_waiter", "_wanted", "buffered_bytes", "ended", "max_bytes", "trailers",
-                 "whole")  # fmt: skip
+    __slots__ = ("_arguments", "_callback", "_error", "_exchange", "_pieces", "_received_bytes",
+                 "_refused", "_waiter", "_wanted", "buffered_bytes", "ended", "max_bytes",
+                 "trailers", "whole")  # fmt: skip
 
     def __init__(self, exchange: "Exchange") -> None:
         # Forgotten at the end of the body: a cycle would be left to the garbage collector.
@@ -75,8 +75,9 @@ class RequestBody:
         self.ended = self._wanted = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._callback: Callable[[bytes], None] | None = None
-        self._refused: Callable[[BodyTooLarge], None] | None = None
+        self._callback: Callable[..., None] | None = None
+        self._refused: Callable[..., None] | None = None
+        self._arguments: tuple[Any, ...] = ()
         self._received_bytes = self.buffered_bytes = 0
         self.max_bytes = DEFAULT_MAX_BODY_BYTES
         self.trailers: list[Field] | None = None
@@ -88,23 +89,31 @@ class RequestBody:
         return self._callback is None and self.buffered_bytes >= BODY_HIGH_WATER_BYTES
 
     def on_complete(
-        self, callback: Callable[[bytes], None], refused: Callable[[BodyTooLarge], None]
+        self, callback: Callable[..., None], refused: Callable[..., None], *arguments: Any
     ) -> None:
-        """Have `callback` called with the whole body, or `refused` if it is too large.
+        """Have `callback` called with the arguments and the whole body.
 
-        Neither is called if the client leaves.
+        If that will not come, `refused` gets the arguments and `BodyTooLarge` or
+        `ClientGone` instead.
         """
-        self._callback, self._refused = callback, refused
+        self._callback, self._refused, self._arguments = callback, refused, arguments
         if not self._wanted:
             self._want()
-        if self._error is not None:  # refused at once, or the client has left
-            return
-        if self.ended:
-            self._callback = self._refused = None
-            self.whole = self._take()
-            callback(self.whole)
+        if self._error is not None:
+            self.fail(self._error)  # who asks so late hears of it, too
+        elif self.ended:
+            self._complete(self._take())
         elif self.buffered_bytes >= BODY_HIGH_WATER_BYTES and self._exchange is not None:
             self._exchange.resume_body()
+
+    def _complete(self, whole: bytes) -> None:
+        callback, arguments = self._callback, self._arguments
+        # Forgotten first: they lead back here, and the next reader is another one.
+        self._exchange = self._callback = self._refused = None
+        self._arguments = ()
+        self.whole = whole
+        if callback is not None:
+            callback(*arguments, whole)
 
     async def read(self) -> bytes:
         """The next piece of the body, `b""` at its end.
@@ -185,36 +194,32 @@ class RequestBody:
     def finish(self, trailers: list[Field], data: bytes = b"") -> None:
         """Called by the server at the end of the body, with its last piece."""
         self.trailers = trailers
-        callback = self._callback
-        if callback is not None and not self._pieces and len(data) <= self.max_bytes:
+        if self._callback is not None and not self._pieces and len(data) <= self.max_bytes:
             # All at once, as most bodies come.
             self.ended = True
             self._received_bytes = len(data)
-            self._exchange = self._callback = self._refused = None
-            self.whole = data
-            callback(data)
+            self._complete(data)
             return
         if data:
             self.feed(data)
         self.ended = True
         self._exchange = None
-        callback, self._callback, self._refused = self._callback, None, None
-        if callback is not None:
-            self.whole = self._take()
-            callback(self.whole)
+        if self._callback is not None:
+            self._complete(self._take())
         self._wake()
 
     def fail(self, error: Exception) -> None:
         """Called by the server when the rest will not come."""
         if not self.ended or type(error) is BodyTooLarge:
             self._error = error
-        refused, self._refused = self._refused, None
-        self._exchange = self._callback = None
+        refused, arguments = self._refused, self._arguments
+        self._exchange = self._callback = self._refused = None
+        self._arguments = ()
         if type(error) is BodyTooLarge:
             self._pieces.clear()
             self.buffered_bytes = 0
-            if refused is not None:
-                refused(error)
+        if refused is not None:
+            refused(*arguments, error)
         self._wake()
 
     def _wake(self) -> None:

@@ -165,3 +165,38 @@ def test_a_file_is_refused_where_it_was_put_in(tmp_path):
     response.body = tmp_path
     with pytest.raises(ResultError, match="let it return the file"):
         response.answer()
+
+
+def test_headers_that_are_added_as_before_are_sent_as_they_are_now():
+    """What one response got is neither lost nor sent with another one."""
+    app, given = App(), iter(("1", "1", "2", "1", ["1"], "1"))
+    app.add_route("/", lambda: "text", inline=True)
+
+    @app.filter(inline=True)
+    def add(request):
+        response = yield
+        response.headers["x-a"] = next(given)
+        response.headers.add("X-B", "1")
+        if request.query:
+            response.set_cookie("secret", "1")
+
+    sent = [once(app, target=target) for target in ("/", "/?a=1", "/", "/", "/", "/")]
+
+    assert [each.status for each in sent] == [200, 200, 200, 200, 500, 200]
+    values = [each.headers[b"x-a"] for each in sent if each.status == 200]
+    assert values == [b"1", b"1", b"2", b"1", b"1"]
+    assert [b"set-cookie" in each.headers for each in sent] == [False, True] + [False] * 4
+    assert all(each.headers[b"x-b"] == b"1" for each in sent if each.status == 200)
+
+
+def test_headers_that_took_the_place_of_all_others_can_be_looked_at():
+    seen = []
+
+    def change(response):
+        response.headers = Headers({"x-a": "1"})
+        response.headers["x-b"] = "2"
+        seen.append(dict(response.headers))
+
+    asked, _ = changed(change)
+    assert seen == [{"x-a": "1", "x-b": "2"}]
+    assert asked.headers == {b"x-a": b"1", b"x-b": b"2"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import logging
 import os
@@ -691,3 +692,132 @@ def test_the_request_at_hand_is_known_to_inline_filters():
     for target in ("/async", "/thread", "/inline", "/nothing"):
         once(app, target=target)
     assert seen == [True] * 8
+
+
+# ── inline filters around a body ──────────────────────────────────────────────────────────
+
+
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
+
+
+def posting(calls, place="app", lane="inline"):
+    """An application whose filter and handler tell one another by a context variable."""
+    app = App()
+
+    def watch(request):
+        calls.append(variable.get())
+        variable.set("filter")
+        try:
+            response = yield
+        except GeneratorExit:
+            calls.append("closed")
+            raise
+        calls.append(response.status)
+        calls.append(tarry.request.get() is request)
+
+    def handler(content: Annotated[bytes, Body()]):
+        calls.append(variable.get())
+        return content
+
+    async def coroutine(content: Annotated[bytes, Body()]):
+        return handler(content)
+
+    step = Filter(watch, inline=True)
+    if place == "app":
+        app._add_filter(step)
+    function, inline = (coroutine, False) if lane == "async" else (handler, lane == "inline")
+    app.post("/", inline=inline, filters=[] if place == "app" else [step])(function)
+    return app
+
+
+def test_a_body_that_comes_with_its_head_needs_no_task():
+    calls = []
+
+    async def test():
+        async with started(posting(calls)) as app:
+            exchange = Recorded("POST", body=True)
+            app.handle(exchange)
+            exchange.body.finish([], b"all")
+            assert exchange.complete.is_set()
+            assert len(asyncio.all_tasks()) == 1
+            return Asked(exchange)
+
+    assert run(test()).body == b"all"
+    assert calls == ["nothing", "filter", 200, True]
+
+
+@pytest.mark.parametrize("place", ["app", "route"])
+@pytest.mark.parametrize("lane", ["inline", "async", "thread"])
+def test_what_filters_set_is_there_when_the_body_has_come_and_not_for_the_next_request(place, lane):
+    calls = []
+
+    async def test():
+        async with started(posting(calls, place, lane)) as app:
+            first, second = Recorded("POST", body=True), Recorded("POST", body=True)
+            for exchange in (first, second):
+                app.handle(exchange)
+                exchange.body.feed(b"half")
+            for exchange in (first, second):
+                exchange.body.finish([], b"rest")
+                await exchange.complete.wait()
+            await until_alone()
+
+    run(test())
+    assert calls == ["nothing", "nothing", *["filter", 200, True] * 2]
+
+
+@pytest.mark.parametrize("place", ["app", "route"])
+def test_a_body_that_is_too_large_is_an_answer_for_inline_filters(place):
+    calls = []
+
+    async def test():
+        async with started(posting(calls, place)) as app:
+            exchange = Recorded("POST", body=True)
+            app.handle(exchange)
+            exchange.body.max_bytes = 3
+            exchange.body.feed(b"four")
+            assert exchange.complete.is_set()
+            return Asked(exchange)
+
+    assert run(test()).status == 413
+    assert calls == ["nothing", 413, True]
+
+
+@pytest.mark.parametrize("place", ["app", "route"])
+def test_inline_filters_end_when_the_rest_of_a_body_never_comes(place, caplog):
+    calls = []
+
+    async def test():
+        async with started(posting(calls, place)) as app:
+            exchange = Recorded("POST", body=True)
+            app.handle(exchange)
+            exchange.body.feed(b"half")
+            exchange.leave()
+            assert exchange.aborted
+            assert not exchange.pieces
+
+    run(test())
+    assert calls == ["nothing", "closed"]
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("place", ["app", "route"])
+def test_a_request_header_that_is_no_text_of_http_is_an_error_of_the_filter(place, caplog):
+    app, seen = App(), []
+
+    def outer(request):
+        response = yield
+        seen.append(response.status)
+
+    def spoil(request):
+        request.headers["x-price"] = "€"
+
+    steps = [Filter(outer, inline=True), Filter(spoil, inline=True)]
+    for step in steps if place == "app" else []:
+        app._add_filter(step)
+    filters = steps if place == "route" else []
+    app.add_route("/", lambda: "fine", inline=True, filters=filters)
+
+    assert once(app).status == 500
+    assert seen == [500]
+    assert "outside latin-1" in caplog.text

@@ -4,15 +4,16 @@ Most filters look at it and leave it alone, so nothing is decoded before it is
 asked for, and an answer that nobody changed is sent as it was.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from tarry.app.file_sending import OpenedFile
 from tarry.app.responses import Response, SendFile, Stream
 from tarry.app.results import Answer, Lasting, ResultError, add_converter, answer_for_body
 from tarry.app.streaming import stream_head
 from tarry.app.websocket_endpoints import Upgrade
+from tarry.message.cookies import SetCookie
 from tarry.message.headers import Headers, LazyHeaders
-from tarry.message.heads import ResponseHead
+from tarry.message.heads import Field, ResponseHead
 
 
 class Answered(Response):
@@ -23,25 +24,39 @@ class Answered(Response):
     `cookies` then stay, except for the type and length of the old body.
     """
 
-    __slots__ = ("_given", "_given_status", "_head", "_headers")
+    __slots__ = ("_cookies", "_given", "_given_status", "_head", "_headers")
 
-    def __init__(self, head: ResponseHead, body: Any, *, status: int | None = None) -> None:
+    def __init__(self, head: ResponseHead, body: Any) -> None:
         self.body = self._given = body
-        self.status = self._given_status = head.status if status is None else status
-        self.cookies = []
+        self.status = head.status
+        self._given_status: int | None = head.status
         self._head = head
-        self._headers: Headers | None = None
+        self._cookies: list[SetCookie] | None = None
+        self._headers: Any = None
 
     @property
     def headers(self) -> Headers:
         """The header fields of the answer, to look at and to change."""
-        if self._headers is None:
-            self._headers = LazyHeaders(self._head)
-        return self._headers
+        headers: Headers | None = self._headers
+        if headers is None:
+            headers = self._headers = LazyHeaders(self._head)
+        return headers
 
     @headers.setter
     def headers(self, headers: Headers) -> None:
         self._headers = headers
+        self._given_status = None  # no status is this one: it counts as changed
+
+    @property
+    def cookies(self) -> list[SetCookie]:
+        """The cookies that come with the answer, beside those among `headers`."""
+        if self._cookies is None:
+            self._cookies = []
+        return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: list[SetCookie]) -> None:
+        self._cookies = cookies
 
     def answer(self) -> Answer | Lasting | OpenedFile:
         """The answer as it is now.
@@ -50,23 +65,25 @@ class Answered(Response):
             InvalidField: a header or cookie that would break the message.
             ResultError: a body that cannot be sent.
         """
-        headers, body = self._headers, self.body
-        is_same = body is self._given and self.status == self._given_status
-        if headers is None and not self.cookies and is_same:
-            return (self._head, body) if isinstance(body, bytes) else body
-        cookies = [(b"set-cookie", cookie.encode()) for cookie in self.cookies]
-        if self.body is not self._given:
+        body = self.body
+        headers, head = self._headers, self._head
+        if body is not self._given:
             self._convert_body()
-        elif is_same and isinstance(body, bytes):
-            added = headers.added_fields() if isinstance(headers, LazyHeaders) else None
-            if added is not None or headers is None:
+        elif self.status == self._given_status:
+            if isinstance(body, bytes) and (headers is None or headers.decoded is None):
+                if headers is not None:
+                    head = headers.added_to(head)
                 # Cookies are secrets of one client: such a head is not kept.
-                extend = self._head.extended if cookies else self._head.plus
-                return extend((*(added or ()), *cookies)), body
-        fields = self.headers.to_fields() + cookies
+                return head.extended(self._encoded_cookies()) if self._cookies else head, body
+            if headers is None and not self._cookies:
+                return cast("Lasting | OpenedFile", body)
+        fields = self.headers.to_fields() + self._encoded_cookies()
         if isinstance(self.body, bytes):
             return ResponseHead(self.status, fields), self.body
         return _with_head(self.body, self.status, Headers.from_fields(fields))
+
+    def _encoded_cookies(self) -> list[Field]:
+        return [(b"set-cookie", cookie.encode()) for cookie in self._cookies or ()]
 
     def _convert_body(self) -> None:
         if isinstance(self._given, OpenedFile):
@@ -85,13 +102,17 @@ class Answered(Response):
         self.body = converted.body
 
 
-def answered(answer: Answer | Stream | OpenedFile | Upgrade) -> Answered:
+def answered(answer: Answer | Stream | OpenedFile | Upgrade | Answered) -> Answered:
     """An answer as filters see it; a file has been opened before."""
+    if isinstance(answer, Answered):
+        return answer
     if isinstance(answer, tuple):
         return Answered(*answer)
     if isinstance(answer, Upgrade):
         # A head has a status of an answer, which 101 is not.
-        return Answered(ResponseHead(200, answer.headers.to_fields()), answer, status=101)
+        response = Answered(ResponseHead(200, answer.headers.to_fields()), answer)
+        response.status = response._given_status = 101
+        return response
     return Answered(answer.head if isinstance(answer, OpenedFile) else stream_head(answer), answer)
 
 

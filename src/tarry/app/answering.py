@@ -66,7 +66,7 @@ class Answerer:
             kind = type(result)
             answer = (CONVERTERS.get(kind) or converter_for(kind))(result)
             if request is not None and request.passage is not None and type(answer) is tuple:
-                request.passage.come_back(answer)
+                request.passage.come_back(request, answer)
             else:
                 self.send(exchange, answer)
         except Exception as error:  # noqa: BLE001 — one place decides what it means
@@ -158,7 +158,7 @@ class Answerer:
             # What becomes of a file, filters learn only when it has been opened.
             self._lanes.spawn(exchange, self.run(exchange, self._open(exchange, answer)))
         else:
-            request.passage.come_back(answer)
+            request.passage.come_back(request, answer)
 
     async def _open(self, exchange: Exchange, file: SendFile) -> None:
         self.send(exchange, await open_file(file, exchange.head, self._lanes.in_thread))
@@ -166,11 +166,15 @@ class Answerer:
     def transmit(self, exchange: Exchange, answer: Answer | Lasting | OpenedFile) -> None:
         """Send an answer to the client, or begin to send what lasts longer; see `send`."""
         if isinstance(answer, tuple):
+            head, body = answer
+            exchange.respond(head, body)
+            # Circles would be left to the garbage collector; the context of a task leads back here.
+            exchange.task = None
             request = exchange.context
-            exchange.respond(*answer)
-            exchange.task = None  # its context leads back here: a circle, as below
-            if request is not None:
+            if request is not None and request.is_special:
                 self._over(exchange, request)
+            else:
+                exchange.context = None
         else:
             go_on_with(self._lanes, exchange, self.run(exchange, self._last(exchange, answer)))
 
@@ -290,7 +294,7 @@ class Answerer:
         let_go(exchange)
         if request is not None:
             if request.passage is not None:
-                request.passage.break_off()
+                request.passage.break_off(request)
             self._over(exchange, request)
 
     def _emit(self, exchange: Exchange, error: BaseException) -> None:

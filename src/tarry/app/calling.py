@@ -3,11 +3,12 @@
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import copy_context
 from typing import Any
 
 from tarry.app.answering import HANDLER_ERRORS, Answerer
 from tarry.app.binding import Binding
-from tarry.app.current import of_task, of_thread
+from tarry.app.current import of_task
 from tarry.app.dependencies import Prepared, call_with, call_with_async, stays_in
 from tarry.app.errors import HttpError, no_thread
 from tarry.app.form_reader import not_a_form
@@ -122,9 +123,11 @@ class Caller:
         return run
 
     def _general(self, function: Callable[..., Any], binding: Binding, lane: Lane) -> Run:
-        start, failed = self._start[lane], self._answerer.failed
+        start, failed, lanes = self._start[lane], self._answerer.failed, self._lanes
 
         def begin(exchange: Exchange, values: tuple[str, ...], body: bytes | None) -> None:
+            # Types of the author may ask for the request while a body is checked.
+            lanes.running.exchange = exchange
             try:
                 arguments = binding.arguments(exchange, values, body)
             except HANDLER_ERRORS as error:
@@ -172,21 +175,28 @@ class Caller:
         async def read_then_begin(exchange: Exchange, values: tuple[str, ...]) -> None:
             begin(exchange, values, await request_of(exchange, self._lanes).body())
 
-        failed = self._answerer.failed
+        def refused(exchange: Exchange, values: tuple[str, ...], error: Exception) -> None:
+            self._answerer.failed(exchange, error)
 
         def run(exchange: Exchange, values: tuple[str, ...]) -> None:
             body, request = exchange.body, exchange.context
             if body is None:
                 begin(exchange, values, b"")
-            elif exchange.head.headers.get(b"content-encoding") is not None or (
-                request is not None and (request.has_read or request.passage is not None)
-            ):
-                # Filters that wait must hear of a client that leaves, and can give up.
+            elif exchange.head.headers.get(b"content-encoding") is not None:
+                self._spawn(exchange, read_then_begin(exchange, values))
+            elif request is None:
+                body.on_complete(begin, refused, exchange, values)
+            elif request.has_read or (request.passage is not None and request.passage.waits):
+                # A filter that waits in a task can give up, which ends a task, but no callback.
                 self._spawn(exchange, read_then_begin(exchange, values))
             else:
+                # The handler and the parts after in the context of the parts before.
+                in_context: Callable[..., None] = copy_context().run
                 body.on_complete(
-                    functools.partial(begin, exchange, values),
-                    functools.partial(failed, exchange),
+                    functools.partial(in_context, begin),
+                    functools.partial(in_context, refused),
+                    exchange,
+                    values,
                 )
 
         return run
@@ -227,7 +237,7 @@ class Caller:
     def _call_inline(
         self, exchange: Exchange, function: Callable[..., Any], arguments: dict[str, Any]
     ) -> None:
-        of_thread.exchange = exchange
+        self._lanes.running.exchange = exchange
         answerer = self._answerer
         try:
             result = function(**arguments)

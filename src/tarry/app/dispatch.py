@@ -1,8 +1,8 @@
 """From an exchange to a call: the router decides which handler, its lane runs it."""
 
-import contextvars
 import functools
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, Final
 
 from tarry.app import lifecycle
@@ -18,7 +18,7 @@ from tarry.app.failures import ErrorHandlers
 from tarry.app.filters import Filter, Next
 from tarry.app.lanes import Lanes
 from tarry.app.params import describe_function
-from tarry.app.passages import Passage
+from tarry.app.passages import InlinePassage, Inside, Passage
 from tarry.app.request import Request, request_of
 from tarry.app.route_options import Registration, RegistrationError
 from tarry.app.router import DuplicateRoute, MethodNotAllowed, NarrowedOut, NotFound, Router
@@ -178,9 +178,18 @@ class Dispatcher:
             RuntimeError: the application is being served; it would miss requests.
         """
         self._check_not_started()
-        self._filters = (*self._filters, step)
         self._filters_differ |= step.matches is not None
+        self._set_filters((*self._filters, step))
+
+    def _set_filters(self, filters: tuple[Filter, ...]) -> None:
+        """Have these filters around everything, by the shortest way."""
+        self._filters = filters
         self.handle = self._handle_filtered
+        if all(each.is_inline and each.matches is None for each in filters):
+            steps = tuple(each.step() for each in filters)
+            self.handle = InlinePassage(steps, self.route, self._answerer, self._lanes).handle
+        if self._max_body_bytes is not None:
+            self.handle = _limited(self.handle, self._max_body_bytes)
 
     def _check_not_started(self) -> None:
         if self._is_started:
@@ -198,8 +207,7 @@ class Dispatcher:
         if not self._tells:
             self._check_not_started()
             self._tells = True
-            self._filters = (Filter(self._tell), *self._filters)
-            self.handle = self._handle_filtered
+            self._set_filters((Filter(self._tell), *self._filters))
 
     async def _tell(self, request: Request, next: Next) -> Any:
         emit, source = self.events.emit, self._source
@@ -221,13 +229,11 @@ class Dispatcher:
 
         route.run = run if filters else handler
 
-    def _pass(
-        self, exchange: Exchange, filters: tuple[Filter, ...], inside: Callable[[Exchange], None]
-    ) -> None:
+    def _pass(self, exchange: Exchange, filters: tuple[Filter, ...], inside: Inside) -> None:
         request = request_of(exchange, self._lanes)
         passage = Passage(request, filters, inside, self._answerer, self._lanes)
         # A context of its own: what filters set in it is not for the next request of a connection.
-        contextvars.copy_context().run(passage.go)
+        copy_context().run(passage.go)
 
     # ---- the life of an application ------------------------------------------------------
 
@@ -294,9 +300,7 @@ class Dispatcher:
             route.run(exchange, values)
 
     def _handle_filtered(self, exchange: Exchange) -> None:
-        """As `route`, by way of the filters, which read no more than the application takes."""
-        if self._max_body_bytes is not None and exchange.body is not None:
-            exchange.body.max_bytes = self._max_body_bytes
+        """As `route`, by way of the filters."""
         filters = self._filters
         if self._filters_differ:
             try:
@@ -346,6 +350,17 @@ class Dispatcher:
     def _tell_methods(self, exchange: Exchange, allowed: tuple[str, ...]) -> None:
         head = ResponseHead(204, [(b"allow", ", ".join(allowed).encode())])
         self._answerer.send(exchange, (head, b""))
+
+
+def _limited(handle: Callable[[Exchange], None], max_body_bytes: int) -> Callable[[Exchange], None]:
+    """As `handle`; what filters read is no more than the application takes."""
+
+    def handle_limited(exchange: Exchange) -> None:
+        if exchange.body is not None:
+            exchange.body.max_bytes = max_body_bytes
+        handle(exchange)
+
+    return handle_limited
 
 
 def _keys(route: Route) -> tuple[Any, ...]:

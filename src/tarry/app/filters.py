@@ -23,7 +23,7 @@ forms with `def` are called as they are, all others become the form around.
 
 import contextvars
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import GeneratorType
 from typing import Any, Final
 
@@ -47,7 +47,7 @@ class Filter:
     """A filter and what is known of it.
 
     One that `is_inline` is called on the loop, without waiting.  Any other has
-    `around`, which calls `begin` and `finish` in threads if it is a `def`.
+    `around`, which calls `begin` and `run_after` in threads if it is a `def`.
     """
 
     __slots__ = ("_wrap", "function", "is_inline", "matches")
@@ -83,37 +83,73 @@ class Filter:
         """Call the function, so that a filter can stand where a function can."""
         return self.function(*arguments)
 
+    def step(self) -> Callable[[Any], Any]:
+        """What `run_before` calls: the function, or what answers with a filter to be awaited."""
+        return self.function if self.is_inline else self._itself
+
+    def _itself(self, request: Any) -> "Filter":
+        return self
+
     def around(self, in_thread: InThread) -> Around:
         """The filter in the form around; plain functions are called by `in_thread`."""
         return self._wrap(self, in_thread)
 
-    def begin(self, request: Any) -> tuple[Any, Any]:
-        """Run the part before: the generator that waits, or none, and what it answered."""
-        result = self.function(request)
-        if type(result) is not GeneratorType:
-            return None, result
-        try:
-            early = next(result)
-        except StopIteration as stop:
-            return None, stop.value
-        if early is None:
-            return result, None
-        result.close()
-        return None, early
+    def begin(self, request: Any) -> tuple[list[Any], Any]:
+        """Run the part before: the generator that waits, if there is one, and what it answered."""
+        started: list[Any] = []
+        return started, run_before((self.function,), request, started)
 
 
-def finish(generator: Any, response: Any) -> Any:
-    """Run the part after; what it returns, if anything, replaces the response.
+WAITS: Final = object()
+"""Stands for the answer of a filter that waits in a task of its own."""
+
+
+def run_before(steps: Iterable[Callable[[Any], Any]], request: Any, started: list[Any]) -> Any:
+    """Call the parts before, up to one that answers, and return its answer or `None`.
+
+    Generators that wait for the response are put into `started`.
+    """
+    for step in steps:
+        early = step(request)
+        if type(early) is GeneratorType:
+            generator = early
+            try:
+                early = next(generator)
+            except StopIteration as stop:
+                early = stop.value
+            else:
+                if early is None:
+                    started.append(generator)
+                    continue
+                generator.close()
+        if early is not None:
+            return early
+    return None
+
+
+def run_after(started: list[Any], response: Any) -> Any:
+    """Run the parts after, the last one first, up to one that answers anew.
+
+    Returns what that one returned, `None` when all are through, or `WAITS` at
+    what is no generator: it was sent the response, and stays in `started`.
 
     Raises:
-        RuntimeError: it yields once more.
+        RuntimeError: one yields once more.
     """
-    try:
-        generator.send(response)
-    except StopIteration as stop:
-        return stop.value
-    generator.close()
-    raise RuntimeError(TWO_YIELDS)
+    while started:
+        last = started.pop()
+        try:
+            last.send(response)
+        except StopIteration as stop:
+            if stop.value is not None and stop.value is not response:
+                return stop.value
+        else:
+            if type(last) is not GeneratorType:
+                started.append(last)
+                return WAITS
+            last.close()
+            raise RuntimeError(TWO_YIELDS)
+    return None
 
 
 def _count_of_arguments(function: Callable[..., Any]) -> int:
@@ -161,14 +197,14 @@ def _threaded(step: Filter, in_thread: InThread) -> Around:
     async def around(request: Any, next: Next) -> Any:
         # One context for both parts, and what the first sets there is for the handler, too.
         context = contextvars.copy_context()
-        generator, early = await in_thread(context.run, step.begin, request)
+        started, early = await in_thread(context.run, step.begin, request)
         _take_over(context)
         if early is not None:
             return early
         response = await next(request)
-        if generator is None:
+        if not started:
             return response
-        replaced = await in_thread(context.run, finish, generator, response)
+        replaced = await in_thread(context.run, run_after, started, response)
         return response if replaced is None else replaced
 
     return around

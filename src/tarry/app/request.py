@@ -32,10 +32,14 @@ _read_json: Final = json_reader(Any)
 class Way(Protocol):
     """Where an answer goes before it is sent: back through filters."""
 
-    def come_back(self, answer: Any) -> None:
+    @property
+    def waits(self) -> bool:
+        """Whether a filter waits for the answer in a task, which it may give up."""
+
+    def come_back(self, request: "Request", answer: Any) -> None:
         """Take the answer."""
 
-    def break_off(self) -> None:
+    def break_off(self, request: "Request") -> None:
         """No answer will come: end what waits for one."""
 
 
@@ -49,31 +53,32 @@ class Request:
     `state` belongs to the author: what a filter puts there, a handler finds.
     """
 
-    # What is seldom there stands on the class, so that making a request costs two assignments.
+    # What is seldom there stands on the class: making a request costs less, asking for it more.
     _abandoned: set["asyncio.Task[Any]"] | None = None
     _cookies: dict[str, str] | None = None
     _events: Emitter | None = None
     _file: io.BufferedReader | None = None
-    _headers: LazyHeaders | None = None
     _query: dict[str, list[str]] | None = None
     _reading: BodyReading | None = None
     _response: Response | None = None
     _state: dict[str, Any] | None = None
 
-    # What follows belongs to who answers: whether an answer needs more than to be sent, an
-    # error that an author's handler was asked about, who takes what the handler comes to when
-    # the client has been answered already, what is called when the answer has gone, where it goes
-    # first, and what is cleaned up then.
-    is_special = False
+    # What follows belongs to who answers: an error that an author's handler was asked about, who
+    # takes what the handler comes to when the client has been answered already, what is called
+    # when the answer has gone, where it goes first, which inline filters wait for it, and what is
+    # cleaned up then; beside `is_special`, whether an answer needs more than to be sent.
     told: HttpError | None = None
     late: Late | None = None
     over: Callable[[], None] | None = None
     passage: Way | None = None
+    started: list[Any]
     stack: contextlib.ExitStack | contextlib.AsyncExitStack | None = None
 
     def __init__(self, exchange: Exchange, lanes: Lanes | None = None) -> None:
         self.exchange = exchange
         self._lanes = lanes
+        self.is_special = False
+        self._headers: LazyHeaders | None = None
 
     @property
     def method(self) -> str:
@@ -338,8 +343,9 @@ class Request:
 
     def apply_headers(self) -> None:
         """Have the rest of the application see the headers as a filter has changed them."""
-        if self._headers is not None and self._headers.added != []:
-            fields = self._headers.to_fields()
+        headers = self._headers
+        if headers is not None and (headers.added or headers.decoded is not None):
+            fields = headers.to_fields()
             head = self.exchange.head
             if fields != [*head.headers]:
                 self.exchange.head = with_fields(head, Fields(fields))

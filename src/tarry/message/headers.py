@@ -3,7 +3,7 @@
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from typing import Any, Protocol
 
-from tarry.message.heads import Field, InvalidField
+from tarry.message.heads import MAX_KEPT_HEADS, Field, InvalidField, ResponseHead
 
 HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
 """What headers are made from; of another `Headers` every field is taken, repeats too."""
@@ -142,27 +142,26 @@ class LazyHeaders(Headers):
     """Header fields that are decoded when looking one up, or adding one, does not do.
 
     Most who ask want one field, which the source finds by itself, and most who
-    change something add one.  `added` are those added since, as long as
-    nothing more was done; then it is `None`.
+    change something add one.  `added` are those added so far; once more was done
+    than that, all fields are `decoded`.
     """
 
-    __slots__ = ("_all", "_source", "added")
+    __slots__ = ("_source", "added", "decoded")
 
     def __init__(self, source: FieldSource) -> None:
         self._source = source
-        self._all: list[_Decoded] | None = None
-        self.added: list[_Decoded] | None = []
+        self.added: tuple[_Decoded, ...] = ()
+        self.decoded: list[_Decoded] | None = None
 
     @property
     def _fields(self) -> list[_Decoded]:
-        if self._all is None:
-            self._all = _decoded(self._source) + (self.added or [])
-            self.added = None
-        return self._all
+        if self.decoded is None:
+            self.decoded = [*_decoded(self._source), *self.added]
+        return self.decoded
 
     @_fields.setter
     def _fields(self, fields: list[_Decoded]) -> None:
-        self._all, self.added = fields, None
+        self.decoded = fields
 
     def __getitem__(self, name: str) -> str:
         value: str | None = self.get(name)
@@ -172,7 +171,7 @@ class LazyHeaders(Headers):
 
     def get(self, name: str, default: Any = None, /) -> Any:
         """The first value of a field, or `default`."""
-        if self.added is not None and name.isascii():
+        if self.decoded is None and name.isascii():
             value = self._source.get(name.lower().encode())
             if value is not None:
                 return value.decode("latin-1")
@@ -182,13 +181,14 @@ class LazyHeaders(Headers):
         return found[0] if found else default
 
     def __setitem__(self, name: str, value: str) -> None:
-        added, wanted = self.added, name.lower()
-        if added is not None and wanted.isascii() and self._source.get(wanted.encode()) is None:
-            for field in added:
-                if field[0] == wanted:
-                    break
-            else:
-                added.append((wanted, name, value))
+        key = name.lower()
+        if self.decoded is None and key.isascii() and self._source.get(key.encode()) is None:
+            added = self.added
+            if not added:
+                self.added = ((key, name, value),)
+                return
+            if all(each[0] != key for each in added):
+                self.added = (*added, (key, name, value))
                 return
         super().__setitem__(name, value)
 
@@ -197,19 +197,35 @@ class LazyHeaders(Headers):
 
     def add(self, name: str, value: str) -> None:
         """Append a field and keep those of the same name."""
-        if self.added is None:
-            super().add(name, value)
+        if self.decoded is None:
+            self.added = (*self.added, (name.lower(), name, value))
         else:
-            self.added.append((name.lower(), name, value))
+            super().add(name, value)
 
-    def added_fields(self) -> list[Field] | None:
-        """The fields that were added, to be sent; `None` if more was done than that.
+    def added_to(self, head: ResponseHead) -> ResponseHead:
+        """A head with the fields that were added.
+
+        It keeps the first few of these, as what filters add is often the same:
+        encoding them each time would cost 2 µs.
 
         Raises:
-            InvalidField: a name or value that is not latin-1, or no text at all.
+            InvalidField: one that cannot be sent.
         """
-        if self.added is None:
-            return None
+        added = self.added
+        if not added:
+            return head
+        try:
+            extended = head.kept.get(added)
+        except TypeError:  # not hashable: a value that is no text, which is told below
+            extended = None
+        if extended is None:
+            extended = head.extended(self.added_fields())
+            if len(head.kept) < MAX_KEPT_HEADS:
+                head.kept[added] = extended
+        return extended
+
+    def added_fields(self) -> list[Field]:
+        """The fields that were added, in latin-1; raises what `to_fields` does."""
         return [(_encode(name, name), _encode(name, value)) for _, name, value in self.added]
 
 

@@ -184,7 +184,8 @@ class ResponseHead:
     special: no such length, and a status that has a body.  `own_stamp` says
     that the author has set what the server otherwise puts on every answer.
     `stamped_lines` is its encoded form with the fields of `stamp`, kept by the
-    HTTP/1.1 engine.  One made by `plus` has that of `base` with `added` fields.
+    HTTP/1.1 engine.  One made by `extended` has that of `base` with `added`
+    fields; `kept` are a few of those, by what was added.
 
     Raises:
         InvalidField: a name that is no token, a value with CR, LF, NUL or
@@ -218,7 +219,7 @@ class ResponseHead:
         self.without_body = status in WITHOUT_BODY
         self.plain = self.length is None and not self.without_body
         self.base: ResponseHead | None = None
-        self.kept: dict[tuple[Field, ...], ResponseHead] = {}
+        self.kept: dict[object, ResponseHead] = {}
         self.added: tuple[Field, ...] = ()
         self.stamp: object = None
         self.stamped_lines = b""
@@ -237,16 +238,7 @@ class ResponseHead:
         if self.length is not None:
             yield b"content-length", b"%d" % self.length
 
-    def plus(self, fields: tuple[Field, ...]) -> "ResponseHead":
-        """As `extended`; the first few are kept, as what filters add is often the same."""
-        head = self.kept.get(fields)
-        if head is None:
-            head = self.extended(fields)
-            if len(self.kept) < MAX_KEPT_HEADS:
-                self.kept[fields] = head
-        return head
-
-    def extended(self, fields: tuple[Field, ...]) -> "ResponseHead":
+    def extended(self, fields: list[Field]) -> "ResponseHead":
         """This head with further fields, which are all that has to be checked.
 
         Raises:
