@@ -8,6 +8,19 @@ from tarry.exchange import ClientGone, Exchange
 from tarry.message.heads import Fields, LengthError, PlainRequestHead
 
 
+class RawApplication:
+    """What every application needs besides `handle`; nothing of it does anything."""
+
+    async def startup(self):
+        pass
+
+    def drain(self):
+        pass
+
+    async def shutdown(self):
+        pass
+
+
 class Recorded(Exchange):
     """Writes down the answer; `take` is a client that reads, `leave` one that goes.
 

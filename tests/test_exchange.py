@@ -411,3 +411,28 @@ def test_who_reads_all_and_is_cancelled_leaves_it_to_the_next():
         assert await body.read_all() == b"onetwothree"
 
     with_body(test)
+
+
+# ── parked ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_exchange_is_parked_until_it_goes_on():
+    exchange = Recorded()
+    assert not exchange.is_parked
+    exchange.park()
+    exchange.park()
+    assert exchange.is_parked
+    exchange.resume()
+    exchange.resume()
+    assert not exchange.is_parked
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_all_who_want_to_know_hear_of_a_client_that_leaves(count):
+    told, exchange = [], Recorded()
+    for number in range(count):
+        exchange.on_gone(lambda number=number: told.append(number))
+    exchange.lose()
+    exchange.lose()
+
+    assert told == list(range(count))

@@ -1,14 +1,15 @@
-"""Timers: never early, at most two bucket widths late, and cheap to put off."""
+"""Durations; timers: never early, at most two bucket widths late, and cheap to put off."""
 
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tarry.timing import NEVER, SystemClock, Ticker, Timed, TimerTable
+from tarry.timing import NEVER, SystemClock, Ticker, Timed, TimerTable, seconds
 
 WIDTH_S = 0.25
 
@@ -344,3 +345,108 @@ def test_the_system_clock_is_the_one_of_the_machine():
 
     assert before[0] <= between[0] <= after[0]
     assert before[1] - 1 <= between[1] <= after[1] + 1
+
+
+# ── at once, for clocks that jump ─────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("jump_s", [0.0, 0.1, WIDTH_S, 1.0, 119.9, 120.0])
+def test_nothing_that_is_due_is_left_for_later_if_asked(table, clock, jump_s):
+    now_s = clock.now_s
+    due = [Alarm(clock) for _ in range(2)]
+    later = Alarm(clock)
+    for alarm in due:
+        table.set(alarm, now_s + jump_s)
+    table.set(later, now_s + jump_s + 0.01)
+    clock.now_s += jump_s
+    table.advance(exactly=True)
+
+    assert [alarm.expired_at_s for alarm in due] == [[clock.now_s]] * 2
+    assert later.expired_at_s == []
+    assert len(table) == 1
+
+
+def test_what_is_taken_away_or_put_off_meanwhile_does_not_expire_at_once(table, clock):
+    def change():
+        table.remove(taken_away)
+        put_off.deadline_s += 0.01
+
+    taken_away, put_off = Alarm(clock), Alarm(clock)
+    for alarm in (Alarm(clock, change), taken_away, put_off):
+        table.set(alarm, clock.now_s)
+    table.advance(exactly=True)
+
+    assert taken_away.expired_at_s == put_off.expired_at_s == []
+    assert len(table) == 1
+
+
+# ── durations ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected_s"),
+    [
+        (0, 0.0),
+        (30, 30.0),
+        (1.5, 1.5),
+        ("250ms", 0.25),
+        ("25s", 25.0),
+        ("2m", 120.0),
+        ("1.5h", 5400.0),
+        ("7d", 604_800.0),
+        ("1h30m", 5400.0),
+        ("1d2h3m4s5ms", 93_784.005),
+        ("0s", 0.0),
+        (timedelta(minutes=1, milliseconds=5), 60.005),
+    ],
+)
+def test_a_duration_in_seconds(duration, expected_s):
+    assert seconds(duration) == expected_s
+    assert type(seconds(duration)) is float
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "30",
+        "30m1h",
+        "1h1h",
+        "1x",
+        " 1s",
+        "1s\n",
+        "1h 30m",
+        "-1s",
+        "1.s",
+        ".5s",
+        "1S",
+        "٣s",
+        "1e3s",
+    ],
+)
+def test_a_text_that_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match=r'"250ms".*not ') as refused:
+        seconds(text)
+    assert repr(text) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "duration",
+    [-1, -0.1, float("inf"), float("nan"), 10**400, "9" * 400 + "s", timedelta(seconds=-1)],
+)
+def test_a_duration_is_finite_and_at_least_0(duration):
+    with pytest.raises(ValueError, match=r'"250ms".*at least 0 and finite'):
+        seconds(duration)
+
+
+@pytest.mark.parametrize("duration", [True, False, None, b"1s", [1]])
+def test_what_is_no_duration_at_all_is_refused(duration):
+    with pytest.raises(TypeError, match='"250ms"'):
+        seconds(duration)
+
+
+@given(st.integers(0, 99), st.integers(0, 23), st.integers(0, 59))
+def test_the_parts_of_a_text_add_up(days, hours, minutes):
+    expected_s = timedelta(days=days, hours=hours, minutes=minutes).total_seconds()
+
+    assert seconds(f"{days}d{hours}h{minutes}m") == expected_s

@@ -59,6 +59,7 @@ class App(Registrar):
         )
         self.handle: Callable[[Exchange], None] = self._dispatcher.handle
         self.startup = self._dispatcher.startup
+        self.drain = self._dispatcher.drain
         self._waiting = Waiting(self._dispatcher, store, max_parked=max_parked, base_url=base_url)
 
     async def shutdown(self) -> None:

@@ -50,6 +50,12 @@ class Application(Protocol):
     async def startup(self) -> None:
         """Called on the loop that will serve, before the first connection."""
 
+    def drain(self) -> None:
+        """Called on the loop when the server begins to stop: what waits should answer soon.
+
+        Connections are not shut yet; answers are still sent for `stop_timeout_s`.
+        """
+
     async def shutdown(self) -> None:
         """Called after the last connection has closed."""
 
@@ -232,16 +238,19 @@ class Exchange(ABC):
 
     `body` is `None` for a request without one.  `started` says that the head
     of the answer went out, `answered` that all of it did, `gone` that the
-    client left.  Where the server logs, `arrived_s` is the monotonic time of
-    the head, and `status` and `sent_bytes` are those of the answer, once it
+    client left, `is_parked` that nothing runs for it.  Where the server logs,
+    `arrived_s` is the monotonic time of the head, `parked_s` how long it was
+    parked, and `status` and `sent_bytes` are those of the answer, once it
     started.  `context` and `task` belong to the application.
     """
 
     __slots__ = ("_on_gone", "answered", "arrived_s", "body", "carrier", "context", "gone",
-                 "head", "sent_bytes", "started", "status", "task")  # fmt: skip
+                 "head", "is_parked", "parked_s", "sent_bytes", "started", "status",
+                 "task")  # fmt: skip
 
     arrived_s: float
     context: Any
+    parked_s: float
     sent_bytes: int
     status: int
     task: object
@@ -251,8 +260,9 @@ class Exchange(ABC):
         self.head = head
         self.context = None
         self.body = None if head.end_stream else RequestBody(self)
-        self.started = self.answered = self.gone = False
-        self._on_gone: list[Callable[[], None]] | None = None
+        self.started = self.answered = self.gone = self.is_parked = False
+        # One callback as it is: most requests that wait have one, and there can be many of them.
+        self._on_gone: list[Callable[[], None]] | Callable[[], None] | None = None
 
     @property
     @abstractmethod
@@ -312,6 +322,17 @@ class Exchange(ABC):
     def resume_body(self) -> None:
         """The reader has caught up: go on receiving."""
 
+    def park(self) -> None:
+        """Nothing runs for the request from now on: let go of what only a running one needs.
+
+        Head and body stay readable.  Without effect on one that is parked already.
+        """
+        self.is_parked = True
+
+    def resume(self) -> None:
+        """The request runs again; called before its answer.  Without effect on one that runs."""
+        self.is_parked = False
+
     def websocket(self, options: WebSocketOptions) -> "WebSocketHandshake":
         """Take the request as one for a WebSocket; nothing is sent before `accept`.
 
@@ -355,9 +376,11 @@ class Exchange(ABC):
         if self.gone:
             callback()
         elif self._on_gone is None:
-            self._on_gone = [callback]
-        else:
+            self._on_gone = callback
+        elif isinstance(self._on_gone, list):
             self._on_gone.append(callback)
+        else:
+            self._on_gone = [self._on_gone, callback]
 
     def lose(self) -> None:
         """Called by the server when the client left; readers and waiters hear of it."""
@@ -367,8 +390,11 @@ class Exchange(ABC):
         if self.body is not None:
             self.body.fail(ClientGone("the client left"))
         callbacks, self._on_gone = self._on_gone, None
-        for callback in callbacks or ():
-            callback()
+        if isinstance(callbacks, list):
+            for callback in callbacks:
+                callback()
+        elif callbacks is not None:
+            callbacks()
 
 
 # ---- WebSocket -----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""All clocks and timers.
+"""All durations, clocks and timers.
 
 One `TimerTable` per worker holds every timeout, in buckets of a fixed width;
 an entry moves to a later bucket only when its bucket comes up.  Putting off a
@@ -6,11 +6,60 @@ deadline, which each request does, is then one attribute and no table work.
 """
 
 import heapq
+import math
+import re
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final, Protocol
 
 NEVER: Final = float("inf")
+
+Duration = float | int | str | timedelta
+"""How long: seconds, a text such as `"1h30m"`, or a timedelta; see `seconds`."""
+
+_UNITS_S: Final = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+# Largest unit first, each once.
+_TEXT: Final = re.compile(
+    "".join(rf"(?:([0-9]+(?:\.[0-9]+)?){unit})?" for unit in _UNITS_S), re.ASCII
+)
+
+_FORMS: Final = 'a duration is 30, 1.5, "250ms", "25s", "2m", "1.5h", "7d", "1h30m" or a timedelta'
+
+
+def seconds(duration: Duration) -> float:
+    """A duration in seconds: numbers are seconds, texts have the units d, h, m, s and ms.
+
+    Raises:
+        TypeError: neither number, text nor timedelta; `bool` is none of them.
+        ValueError: a text of another form, less than 0, infinite or NaN.
+    """
+    try:
+        seconds_s = _seconds(duration)
+    except OverflowError:  # a whole number that no float holds
+        seconds_s = NEVER
+    if not 0 <= seconds_s < NEVER:
+        raise ValueError(f"{_FORMS}, at least 0 and finite, not {duration!r}")
+    return seconds_s
+
+
+def _seconds(duration: Duration) -> float:
+    if isinstance(duration, timedelta):
+        return duration.total_seconds()
+    if isinstance(duration, str):
+        return _of_text(duration)
+    if isinstance(duration, bool) or not isinstance(duration, float | int):
+        raise TypeError(f"{_FORMS}, not {duration!r}")
+    return float(duration)
+
+
+def _of_text(text: str) -> float:
+    parts = _TEXT.fullmatch(text)
+    if parts is None or not text:
+        raise ValueError(f"{_FORMS}, not {text!r}")
+    amounts = zip(parts.groups(), _UNITS_S.values(), strict=True)
+    return math.fsum(float(amount) * unit_s for amount, unit_s in amounts if amount is not None)
 
 
 class Clock(Protocol):
@@ -93,13 +142,21 @@ class TimerTable:
             heapq.heappush(self._numbers, bucket)
         self._buckets[bucket][timed] = None
 
-    def advance(self) -> None:
+    def advance(self, *, exactly: bool = False) -> None:
         """Look at the clock and expire what is due; call it every `width_s` seconds.
 
-        If an `expire` raises, the others are still due and come next time.
+        With `exactly` nothing that is due is left for later, which means to look
+        at more entries: for a clock that jumps and then stands still.  If an
+        `expire` raises, the others are still due and come next time.
         """
         self.now_s = now_s = self._clock.monotonic_s()
         self._done = max(self._done, int(now_s / self._width_s) - 1)
+        self._empty_buckets(now_s)
+        if exactly:
+            self._empty_now(now_s)
+
+    def _empty_buckets(self, now_s: float) -> None:
+        """Take every entry whose bucket is over: it is due, or comes up later again."""
         while self._numbers and self._numbers[0] <= self._done:
             entries = self._buckets[self._numbers[0]]
             while entries:
@@ -108,6 +165,15 @@ class TimerTable:
                 timed._bucket = None
                 self._due(timed, now_s)
             del self._buckets[heapq.heappop(self._numbers)]
+
+    def _empty_now(self, now_s: float) -> None:
+        """Expire what is due in the bucket that is not over yet."""
+        entries = self._buckets.get(self._done + 1, {})
+        for timed in list(entries):
+            # An earlier one may have taken it away, or have put it off.
+            if timed in entries and timed.deadline_s <= now_s:
+                self.remove(timed)
+                timed.expire()
 
     def _due(self, timed: Timed, now_s: float) -> None:
         if timed.deadline_s <= now_s:
@@ -143,12 +209,3 @@ class Handle(Protocol):
     """What a loop's `call_later` returns."""
 
     def cancel(self) -> None: ...
-
-
-Duration = float | str
-
-
-def seconds(duration: Duration) -> float:
-    if isinstance(duration, str):
-        return float(duration[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[duration[-1]]
-    return float(duration)

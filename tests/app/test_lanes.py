@@ -219,3 +219,58 @@ def test_lanes_are_known_on_their_threads_only():
 def test_there_is_no_loop_before_the_start():
     with pytest.raises(RuntimeError, match="not been started"):
         Lanes(1, 1).loop  # noqa: B018 — because asking is the test
+
+
+# ── the notice that the server stops ──────────────────────────────────────────────────────
+
+
+def test_all_who_want_to_know_hear_of_the_stop_in_order_and_once(caplog):
+    def fail():
+        told.append("fail")
+        raise LookupError("of the callback")
+
+    told, lanes = [], Lanes(1, 1)
+    lanes.on_drain(lambda: told.append("one"))
+    lanes.on_drain(fail)
+    take_back = lanes.on_drain(lambda: told.append("taken back"))
+    lanes.on_drain(lambda: told.append("two"))
+    take_back()
+    lanes.drain()
+    lanes.drain()
+    take_back()
+
+    assert told == ["one", "fail", "two"]
+    assert "LookupError: of the callback" in caplog.text
+
+
+def test_who_wants_to_know_of_the_stop_too_late_hears_of_it_at_once():
+    told, lanes = [], Lanes(1, 1)
+    lanes.on_drain(lambda: lanes.on_drain(lambda: told.append("within")))
+    lanes.drain()
+    lanes.on_drain(lambda: told.append("afterwards"))
+
+    assert told == ["within", "afterwards"]
+
+
+def test_one_may_take_back_what_another_wants_to_know():
+    told, lanes = [], Lanes(1, 1)
+    lanes.on_drain(lambda: take_back())
+    take_back = lanes.on_drain(lambda: told.append("taken back"))
+    lanes.drain()
+
+    assert told == []
+
+
+def test_lanes_that_are_opened_again_tell_again_when_they_stop():
+    async def test():
+        for _ in range(2):
+            lanes.open()
+            assert told == []
+            lanes.drain()
+            assert told == [1]
+            told.clear()
+            lanes.close()
+
+    told, lanes = [], Lanes(1, 1)
+    lanes.on_drain(lambda: told.append(1))
+    asyncio.run(test())

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from tarry.app.answering import HANDLER_ERRORS
+from tarry.app.lanes import Lanes
 from tarry.app.responses import Events, Response, ServerEvent
 from tarry.app.results import answer_for
 from tarry.app.server_sent_events import PING, EventPieces
@@ -510,5 +511,132 @@ def test_a_ping_finds_out_that_nobody_reads():
 
     async def gone():
         raise ClientGone("the client left")
+
+    run(test)
+
+
+# ── a server that stops ───────────────────────────────────────────────────────────────────
+
+
+def test_events_end_when_the_server_begins_to_stop():
+    async def items():
+        try:
+            yield "x"
+            waits.set()
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            closed.append(exchange.answered)
+
+    waits, closed, exchange = asyncio.Event(), [], Recorded()
+
+    async def test():
+        lanes = Lanes(1, 1)
+        stream = answer_for(Events(items()))
+        stream.pieces = stream.source = EventPieces(Events(items()), jitter=lambda: 0.25)
+        sending = asyncio.create_task(
+            send_stream(exchange, stream, asyncio.to_thread, lanes.on_drain)
+        )
+        await waits.wait()
+        lanes.drain()
+        await sending
+
+        assert exchange.pieces == [b"data: x\n\n", b"retry: 1500\n\n"]
+        assert exchange.answered
+        assert closed == [False]
+
+    run(test)
+
+
+@pytest.mark.parametrize(("jitter", "retry_ms"), [(0.0, 1000), (0.9999, 3000)])
+def test_clients_of_a_server_that_stops_come_back_within_three_seconds(jitter, retry_ms):
+    async def test():
+        pieces = EventPieces(Events(["x"] * 9, retry_ms=7), jitter=lambda: jitter)
+        first = [await anext(pieces), await anext(pieces)]
+        pieces.drain()
+        pieces.drain()
+
+        assert first == [b"retry: 7\n\n", b"data: x\n\n"]
+        assert [piece async for piece in pieces] == [b"retry: %d\n\n" % retry_ms]
+        await pieces.aclose()
+
+    run(test)
+
+
+def test_the_event_under_way_is_still_sent():
+    async def test():
+        exchange, source, lanes = Recorded(room_bytes=1), Source(["x"] * 9), Lanes(1, 1)
+        stream = answer_for(Events(source.asynchronous(), ping_s=None))
+        sending = asyncio.create_task(
+            send_stream(exchange, stream, asyncio.to_thread, lanes.on_drain)
+        )
+        while not exchange.pieces:
+            await asyncio.sleep(0)
+        lanes.drain()
+        exchange.take(10_000)
+        await sending
+
+        assert exchange.pieces[0] == b"data: x\n\n"
+        assert exchange.pieces[1].startswith(b"retry: ")
+        assert len(exchange.pieces) == 2
+        assert source.closed
+
+    run(test)
+
+
+@KINDS
+def test_events_that_begin_while_the_server_stops_end_at_once(kind):
+    async def test():
+        exchange, source, lanes = Recorded(), Source(["x"] * 9), Lanes(1, 1)
+        lanes.drain()
+        stream = answer_for(Events(getattr(source, kind)(), retry_ms=7))
+        await send_stream(exchange, stream, asyncio.to_thread, lanes.on_drain)
+
+        assert len(exchange.pieces) == 1
+        assert exchange.pieces[0].startswith(b"retry: ")
+        assert exchange.answered
+
+    run(test)
+
+
+def test_a_source_that_blocks_its_thread_keeps_no_client_waiting():
+    def items():
+        try:
+            yield "x"
+            blocks.set()
+            assert go_on.wait(WAIT_S)
+        finally:
+            closed.set()
+
+    blocks, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    async def test():
+        exchange, lanes = Recorded(), Lanes(1, 1)
+        sending = asyncio.create_task(
+            send_stream(exchange, answer_for(Events(items())), asyncio.to_thread, lanes.on_drain)
+        )
+        await asyncio.to_thread(blocks.wait, WAIT_S)
+        lanes.drain()
+        await sending
+
+        assert exchange.answered
+        assert not closed.is_set()
+        go_on.set()
+        assert await asyncio.to_thread(closed.wait, WAIT_S)
+
+    run(test)
+
+
+def test_streams_that_are_over_are_not_told_of_the_stop():
+    async def test():
+        taken_back = []
+
+        def on_drain(callback):
+            return lambda: taken_back.append(callback)
+
+        await send_stream(Recorded(), answer_for(Events(["x"])), asyncio.to_thread, on_drain)
+        await send_stream(Recorded("HEAD"), answer_for(Events(["x"])), asyncio.to_thread, on_drain)
+
+        assert len(taken_back) == 2
 
     run(test)

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from tarry.message.heads import ResponseHead
 from tarry.server.settings import ServerSettings
 from tarry.server.worker import Worker, loop_factory
+from tests.exchanges import RawApplication
 
 WAIT_S = 10.0
 """A bound for what a test waits for; none passes by waiting this long."""
@@ -30,7 +31,7 @@ class JumpingClock:
         return self.now_s
 
 
-class Handling:
+class Handling(RawApplication):
     """An application that is one function of the exchange."""
 
     def __init__(self, handle):
@@ -39,6 +40,9 @@ class Handling:
 
     async def startup(self):
         self.events.append("startup")
+
+    def drain(self):
+        self.events.append("drain")
 
     async def shutdown(self):
         self.events.append("shutdown")

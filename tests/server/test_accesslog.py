@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
+import struct
 import threading
 
 import pytest
@@ -25,10 +27,10 @@ def head(target=b"/", fields=(), method=b"GET"):
     return PlainRequestHead(method, target, Fields(fields))
 
 
-def line(head, *, line_format=ALL, client="192.0.2.7", status=200, sent_bytes=5, run_s=0.0042):
+def line(head, *, line_format=ALL, client="192.0.2.7", parked_s=0.0):
     log = AccessLog(line_format)
     try:
-        return log.line(head, client, status, sent_bytes, run_s)
+        return log.line(head, client, 200, 5, 0.0042, parked_s)
     finally:
         log.close()
 
@@ -70,6 +72,12 @@ def test_the_default_line():
     expected = '192.0.2.7 "GET /a?b=c HTTP/1.1" 200 5 run=4.2ms'
 
     assert line(head(b"/a?b=c"), line_format=FORMAT) == expected
+
+
+def test_the_line_of_a_request_that_was_parked():
+    assert line(head(), line_format=FORMAT, parked_s=12.34).endswith(" 5 run=4.2ms park=12.3s")
+    assert line(head(), line_format="%(park_s).2f|%(park)s", parked_s=2) == "2.00| park=2.0s"
+    assert line(head(), line_format="%(park_s).2f|%(park)s") == "0.00|"
 
 
 def test_all_fields():
@@ -174,6 +182,39 @@ def test_the_time_is_that_from_the_head_to_the_end_of_the_answer(serve, keeping,
     server.stop()
 
     assert lines.texts == ['127.0.0.1 "GET /a HTTP/1.1" 200 4 run=2500.0ms']
+
+
+def test_while_it_is_parked_a_request_does_not_run(serve, keeping, lines):
+    server = serve(keeping, access_log=True)
+    with Wire(server.url) as wire:
+        wire.send(b"GET /a HTTP/1.1\r\nhost: a\r\n\r\n")
+        exchange = server.until(lambda: keeping.exchanges)[0]
+        server.jump(1)
+        for parked_s in (2, 3):
+            server.call(exchange.park)
+            server.jump(parked_s)
+            server.call(exchange.resume)
+            server.jump(0.5)
+        server.answer(exchange)
+        wire.read()
+    server.stop()
+
+    assert lines.texts == ['127.0.0.1 "GET /a HTTP/1.1" 200 5 run=2000.0ms park=5.0s']
+
+
+def test_a_request_whose_client_left_was_parked_to_the_end(serve, keeping, lines):
+    server = serve(keeping, access_log=True)
+    with Wire(server.url) as wire:
+        wire.send(b"GET /a HTTP/1.1\r\nhost: a\r\n\r\n")
+        exchange = server.until(lambda: keeping.exchanges)[0]
+        server.jump(1)
+        server.call(exchange.park)
+        server.jump(60)
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.until(lambda: not server.service.connections)
+    server.stop()
+
+    assert lines.texts == ['127.0.0.1 "GET /a HTTP/1.1" 499 0 run=1000.0ms park=60.0s']
 
 
 def test_the_log_does_not_hold_up_the_loop(serve, lines):

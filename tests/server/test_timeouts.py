@@ -298,3 +298,36 @@ def test_lingering_does_not_cut_an_answer_that_is_still_being_read(serve):
         server.jump(1 + LATE_S)
 
         assert len(server.connections) == 1
+
+
+# ── parked ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_connection_whose_request_is_parked_has_no_deadline_until_it_is_idle(serve, keeping):
+    server = serve(keeping, head_timeout_s=10, idle_timeout_s=60)
+    with Wire(server.url) as wire:
+        wire.send(GET)
+        exchange = server.until(lambda: keeping.exchanges)[0]
+        assert server.call(lambda: len(server.service.timers)) == 1
+        server.call(exchange.park)
+        assert server.call(lambda: len(server.service.timers)) == 0
+        server.jump(3600)
+        server.call(exchange.resume)
+        server.answer(exchange)
+        assert wire.read().body == b"hello"
+        server.jump(59)
+        assert server.connections
+        server.jump(2)
+
+        assert wire.is_closed()
+
+
+def test_a_body_that_stays_away_is_not_waited_for_longer_if_its_request_is_parked(serve, keeping):
+    server = serve(keeping, body_timeout_s=30)
+    with Wire(server.url) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n")
+        exchange = server.until(lambda: keeping.exchanges)[0]
+        server.call(exchange.park)
+        server.jump(31)
+
+        assert wire.read().status == 408

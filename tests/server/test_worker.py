@@ -113,7 +113,38 @@ def test_an_application_is_started_before_and_ended_after_its_connections(serve,
         server.stop()
 
     assert application.events[0] == "startup"
-    assert sorted(application.events) == ["gone", "shutdown", "startup"]
+    assert sorted(application.events) == ["drain", "gone", "shutdown", "startup"]
+
+
+def test_what_waits_can_answer_when_the_server_begins_to_stop(serve, keeping):
+    class Waiting(Handling):
+        def drain(self):
+            for exchange in keeping.exchanges:
+                exchange.respond(OK, b"come back")
+
+    server = serve(Waiting(keeping), stop_timeout_s=3600)
+    with Wire(server.url) as wire:
+        wire.send(GET)
+        server.until(lambda: keeping.exchanges)
+        server.stop()
+
+        assert wire.read().body == b"come back"
+        assert wire.is_closed()
+
+
+def test_an_application_whose_drain_fails_stops_all_the_same(serve, caplog):
+    class Failing(Handling):
+        def drain(self):
+            raise LookupError("of the drain")
+
+    server = serve(Failing(greet), stop_timeout_s=3600)
+    with Wire(server.url) as wire:
+        wire.send(GET)
+        wire.read()
+        server.stop()
+
+        assert wire.is_closed()
+    assert "LookupError: of the drain" in caplog.text
 
 
 def test_an_application_that_does_not_start_leaves_the_port_free():
@@ -145,7 +176,7 @@ def test_the_same_application_starts_and_stops_again_and_again():
             assert ask(handle.url, GET)[0].body == b"hello"
         handle.stop()
 
-    assert application.events == ["startup", "shutdown"] * 3
+    assert application.events == ["startup", "drain", "shutdown"] * 3
 
 
 def test_the_same_port_can_be_used_again_at_once():

@@ -12,6 +12,7 @@ from tarry import App, HttpError, Request, Response, Stream
 from tarry.message.heads import InvalidField
 from tarry.server.settings import ServerSettings
 from tarry.testing import AsyncClient, Client, IncompleteAnswer, JumpingClock, SocketClient
+from tests.exchanges import RawApplication
 
 MAX_BODY_BYTES = 1024 * 1024
 SETTINGS = ServerSettings(access_log=False)
@@ -267,7 +268,7 @@ def refuse() -> None:
 
 
 def test_the_application_starts_and_ends_with_the_client():
-    class Recorder:
+    class Recorder(RawApplication):
         def __init__(self) -> None:
             self.happened: list[str] = []
             self.handle = make_app().handle
@@ -286,7 +287,7 @@ def test_the_application_starts_and_ends_with_the_client():
 
 
 def test_an_error_at_start_is_raised_where_the_client_is_entered():
-    class Broken:
+    class Broken(RawApplication):
         handle = staticmethod(make_app().handle)
 
         async def startup(self) -> None:

@@ -127,7 +127,9 @@ def _with_head(
         return body.amended(status, headers.items())
     length = headers.pop("content-length", None)
     length_bytes = None if length is None else int(length)
-    return Stream(body.pieces, status=status, headers=headers, length=length_bytes)
+    stream = Stream(body.pieces, status=status, headers=headers, length=length_bytes)
+    stream.source = body.source
+    return stream
 
 
 def _unopened(response: Answered) -> Answer | Lasting:

@@ -182,7 +182,7 @@ class Answerer:
         request, in_thread = exchange.context, self._lanes.in_thread
         try:
             if isinstance(lasting, Stream):
-                await send_stream(exchange, lasting, in_thread)
+                await send_stream(exchange, lasting, in_thread, self._lanes.on_drain)
             elif isinstance(lasting, SendFile):
                 await send_file(exchange, lasting, in_thread)
             elif isinstance(lasting, Upgrade):

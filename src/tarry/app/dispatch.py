@@ -254,6 +254,10 @@ class Dispatcher:
             self._surround(route)
         self._watchdog = Watchdog()
 
+    def drain(self) -> None:
+        """Have what lasts end soon: the server begins to stop."""
+        self._lanes.drain()
+
     async def shutdown(self) -> None:
         """End threads and watchdog, and tell who wants to know."""
         await lifecycle.stop(self.events, self._source)

@@ -7,6 +7,7 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import logging
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -16,6 +17,8 @@ from typing import Any, Final
 from tarry.app.current import of_thread
 from tarry.app.threads import Done, ThreadPool
 from tarry.exchange import Exchange
+
+logger: Final = logging.getLogger("tarry")
 
 
 class Lane(Enum):
@@ -48,6 +51,9 @@ FINISH_S: Final = 5.0
 
 CreateTask = Callable[..., "asyncio.Task[Any]"]
 
+OnDrain = Callable[[Callable[[], None]], Callable[[], None]]
+"""Takes what is called when the server begins to stop; returns what takes it back."""
+
 
 class Lanes:
     """Tasks and threads of one loop, between `open` and `close`.
@@ -62,6 +68,8 @@ class Lanes:
         self._create_task: CreateTask = asyncio.create_task
         self._background: set[asyncio.Task[Any]] = set()
         self._detached: set[asyncio.Task[Any]] = set()
+        self._to_drain: dict[object, Callable[[], None]] = {}
+        self._is_draining = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.running = of_thread.running
 
@@ -92,6 +100,38 @@ class Lanes:
             raise RuntimeError("the application has not been started")
         return self._loop
 
+    def on_drain(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have `callback` called on the loop when the server begins to stop, at once if it has.
+
+        It stays for the next time if the application starts again; returns what
+        takes it back.
+        """
+        key = object()
+        self._to_drain[key] = callback
+        if self._is_draining:
+            self._tell(key)
+
+        def take_back() -> None:
+            self._to_drain.pop(key, None)
+
+        return take_back
+
+    def drain(self) -> None:
+        """The server begins to stop: call who wants to know; one that raises is logged."""
+        if not self._is_draining:
+            self._is_draining = True
+            for key in list(self._to_drain):
+                self._tell(key)
+
+    def _tell(self, key: object) -> None:
+        callback = self._to_drain.get(key)
+        if callback is None:  # taken back by one before it
+            return
+        try:
+            callback()
+        except Exception:  # the others must hear of it, too
+            logger.exception("what ends at the stop of the server failed")
+
     async def finish(self, timeout_s: float = FINISH_S) -> None:
         """Cancel what is detached, and wait for that and for what was begun by `start`."""
         for task in self._detached:
@@ -102,6 +142,7 @@ class Lanes:
 
     def close(self) -> None:
         """End the threads when they have done what they have."""
+        self._is_draining = False
         if self._pool is not None:
             self._pool.close()
             self._pool = None

@@ -129,7 +129,7 @@ class Stream:
         TypeError: `pieces` is a text itself, or cannot be iterated.
     """
 
-    __slots__ = ("content_type", "headers", "length", "pieces", "status")
+    __slots__ = ("content_type", "headers", "length", "pieces", "source", "status")
 
     def __init__(
         self,
@@ -144,7 +144,8 @@ class Stream:
             raise TypeError(f"a Stream takes pieces; return the {type(pieces).__name__} itself")
         if not isinstance(pieces, Iterable | AsyncIterable):
             raise TypeError(f"a Stream takes an iterable, not {type(pieces).__name__}")
-        self.pieces = pieces
+        # As they were given: a filter may put others in their place that are made of them.
+        self.pieces = self.source = pieces
         self.status = status
         self.content_type = content_type
         self.headers = Headers(headers)
@@ -158,13 +159,15 @@ class Stream:
         given = list(headers)
         names = {name.lower() for name, _ in given} - {"set-cookie"}
         kept = [field for field in self.headers.items() if field[0].lower() not in names]
-        return Stream(
+        stream = Stream(
             self.pieces,
             status=self.status if status == 200 else status,
             content_type=self.content_type,
             headers=[*kept, *given],
             length=self.length,
         )
+        stream.source = self.source
+        return stream
 
 
 @dataclass(frozen=True, slots=True)

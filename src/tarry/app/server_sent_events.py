@@ -6,6 +6,7 @@ and closed in one and the same task.
 """
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -17,6 +18,12 @@ from tarry.timing import Handle
 
 PING: Final = encode_event(None, comment="ping")
 """A comment, which clients skip; sending it shows whether they are still there."""
+
+RECONNECT_MS: Final = 1_000
+"""How long the clients of a server that stops wait at least before they connect again."""
+
+RECONNECT_JITTER_MS: Final = 2_000
+"""Up to so much longer, so that they do not all come at once."""
 
 _END: Final = b""
 
@@ -35,15 +42,23 @@ class EventPieces:
     The next item is asked for when the one before has been sent.  Plain
     iterables are read by `in_thread`, which may be replaced before the first
     piece is taken; `call_later` is that of the running loop unless given.
+    `jitter` is a random number from 0 to 1.
     """
 
-    __slots__ = ("_call_later", "_closed", "_error", "_events", "_pieces", "_reader", "_source",
-                 "in_thread")  # fmt: skip
+    __slots__ = ("_call_later", "_closed", "_draining", "_error", "_events", "_jitter", "_pieces",
+                 "_reader", "_source", "in_thread")  # fmt: skip
 
-    def __init__(self, events: Events, call_later: CallLater | None = None) -> None:
+    def __init__(
+        self,
+        events: Events,
+        call_later: CallLater | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
         self.in_thread: InThread = asyncio.to_thread
         self._events = events
         self._call_later = call_later
+        self._jitter = jitter
+        self._draining = False
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue()
         self._source: AsyncIterator[Any] | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -65,7 +80,7 @@ class EventPieces:
         return piece
 
     def _begin(self) -> None:
-        if self._events.retry_ms is not None:
+        if self._events.retry_ms is not None and not self._draining:
             self._pieces.put_nowait(encode_event(None, retry_ms=self._events.retry_ms))
         self._reader = asyncio.create_task(self._read(self._open()))
 
@@ -97,6 +112,14 @@ class EventPieces:
             if not (self._closed and isinstance(error, asyncio.CancelledError)):
                 self._error = error
         self._pieces.put_nowait(_END)
+
+    def drain(self) -> None:
+        """End after the event under way, and tell the client when to connect again."""
+        if not self._draining:
+            self._draining = True
+            retry_ms = RECONNECT_MS + round(self._jitter() * RECONNECT_JITTER_MS)
+            self._pieces.put_nowait(encode_event(None, retry_ms=retry_ms))
+            self._pieces.put_nowait(_END)
 
     async def aclose(self) -> None:
         """Close the items, wherever they are.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+from tarry.app.lanes import OnDrain
 from tarry.app.presence import Presence
 from tarry.app.responses import Stream
 from tarry.app.results import ResultError
@@ -28,20 +29,27 @@ def stream_head(stream: Stream) -> ResponseHead:
 
 
 async def send_stream(
-    exchange: Exchange, stream: Stream, in_thread: InThread = asyncio.to_thread
+    exchange: Exchange,
+    stream: Stream,
+    in_thread: InThread = asyncio.to_thread,
+    on_drain: OnDrain | None = None,
 ) -> None:
     """Send a whole stream; its pieces are closed however this ends.
 
     Pieces that come from an async iterable are no longer waited for when the
-    client leaves: what the iterable awaits is cancelled.
+    client leaves: what the iterable awaits is cancelled.  Events, which may
+    last forever, end when `on_drain` says that the server begins to stop.
 
     Raises:
         ClientGone: the client left before the end.
         LengthError: more or fewer bytes than announced.
         ResultError: a piece that is neither text nor bytes.
     """
-    if isinstance(stream.pieces, EventPieces):
-        stream.pieces.in_thread = in_thread
+    forget = None
+    if isinstance(stream.source, EventPieces):
+        stream.source.in_thread = in_thread
+        if on_drain is not None:
+            forget = on_drain(stream.source.drain)
     pieces = iterate(stream.pieces, in_thread)
     is_closed = False
     try:
@@ -55,6 +63,8 @@ async def send_stream(
         await _close(pieces)
         exchange.end()
     finally:
+        if forget is not None:
+            forget()
         if not is_closed:
             await _close(pieces)
 

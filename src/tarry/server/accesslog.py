@@ -13,7 +13,7 @@ from tarry.message.heads import RequestHead
 
 logger: Final = logging.getLogger("tarry.access")
 
-_Entry = tuple[RequestHead, str, int, int, float]
+_Entry = tuple[RequestHead, str, int, int, float, float]
 
 _ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(32), 34, 92, *range(127, 160))}
 """What could forge a line or drive a terminal: controls, quotes, backslashes, C1 codes."""
@@ -33,11 +33,17 @@ class AccessLog:
         self._thread.start()
 
     def record(
-        self, head: RequestHead, client: str, status: int, sent_bytes: int, run_s: float
+        self,
+        head: RequestHead,
+        client: str,
+        status: int,
+        sent_bytes: int,
+        run_s: float,
+        parked_s: float = 0.0,
     ) -> None:
         """Have one request logged; never waits."""
         if self._queue.qsize() < MAX_QUEUED:
-            self._queue.put((head, client, status, sent_bytes, run_s))
+            self._queue.put((head, client, status, sent_bytes, run_s, parked_s))
         else:
             self._lost += 1
 
@@ -54,7 +60,13 @@ class AccessLog:
             logger.info("%s", self.line(*entry))
 
     def line(
-        self, head: RequestHead, client: str, status: int, sent_bytes: int, run_s: float
+        self,
+        head: RequestHead,
+        client: str,
+        status: int,
+        sent_bytes: int,
+        run_s: float,
+        parked_s: float = 0.0,
     ) -> str:
         """The line for one request; what came from the client is escaped."""
         return self._format % {
@@ -65,6 +77,8 @@ class AccessLog:
             "status": status,
             "bytes": sent_bytes,
             "run_ms": run_s * 1000,
+            "park_s": parked_s,
+            "park": f" park={parked_s:.1f}s" if parked_s else "",
             "referer": _text(head.headers.get(b"referer") or b"-"),
             "user_agent": _text(head.headers.get(b"user-agent") or b"-"),
         }

@@ -19,7 +19,7 @@ from tarry.protocol.http2 import HTTP2Engine
 from tarry.server.refusals import refusal_body, refusal_head
 from tarry.server.service import Service
 from tarry.server.streams import Stream
-from tarry.timing import Timed
+from tarry.timing import NEVER, Timed
 
 _IDLE, _HEAD, _BODY, _NOTHING = Reading.IDLE, Reading.HEAD, Reading.BODY, Reading.NOTHING
 
@@ -272,6 +272,17 @@ class Connection(asyncio.Protocol, Timed):
             self.service.context.copy().run(self._take_events)
             self.corked = False
         self._flush()
+
+    def rest(self) -> None:
+        """A request has been parked: where only answers are awaited, no deadline is kept."""
+        engine = self.engine
+        if engine.reading is _NOTHING and not (
+            self._writing_paused
+            or engine.stalled_bytes
+            or self._linger_left is not None
+            or self._transport.is_closing()
+        ):
+            self.service.timers.set(self, NEVER)
 
     def release(self, successor: asyncio.Protocol) -> tuple[asyncio.Transport, bytes, bool]:
         """Give the socket to another protocol after a handshake, and take no further part.

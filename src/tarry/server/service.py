@@ -34,14 +34,15 @@ class Service:
 
     `handle` is the application's.  `stamp` holds the fields of the current
     second, `idle_deadline_s` when a connection that falls idle now will close;
-    `on_empty` is called when the last connection has closed.  `context` has
-    the context variables of no request.
+    `on_empty` is called when the last connection has closed, `on_park` with
+    each exchange that is parked.  `context` has the context variables of no
+    request.
     """
 
     __slots__ = (
         "_application", "_clock", "_stamp_second", "access_log", "connections", "context",
-        "draining", "handle", "head_parser", "idle_deadline_s", "limits", "on_empty", "settings",
-        "stamp", "timers",
+        "draining", "handle", "head_parser", "idle_deadline_s", "limits", "on_empty", "on_park",
+        "settings", "stamp", "timers",
     )  # fmt: skip
 
     def __init__(self, application: Application, settings: ServerSettings, clock: Clock) -> None:
@@ -58,14 +59,15 @@ class Service:
         self.context = contextvars.copy_context()
         self.draining = False
         self.on_empty: Callable[[], None] | None = None
+        self.on_park: Callable[[Exchange], None] | None = None
         self._clock = clock
         self._stamp_second = -1
         self.stamp = Stamp(b"")
         self.tick()
 
-    def tick(self) -> None:
-        """Look at the clock: expire what is due and renew the date."""
-        self.timers.advance()
+    def tick(self, *, exactly: bool = False) -> None:
+        """Look at the clock: expire what is due and renew the date; see `TimerTable.advance`."""
+        self.timers.advance(exactly=exactly)
         self.idle_deadline_s = self.timers.now_s + self.settings.idle_timeout_s
         second = int(self._clock.wall_s())
         if second != self._stamp_second:
@@ -75,16 +77,33 @@ class Service:
 
     def _handle_and_log(self, exchange: Exchange) -> None:
         exchange.arrived_s = self._clock.monotonic_s()
+        exchange.parked_s = 0.0
         self._application.handle(exchange)
         if exchange.answered:
             self.log(exchange)
 
+    def parked(self, exchange: Exchange) -> None:
+        """Nothing runs for an exchange from now on."""
+        if self.access_log is not None:
+            exchange.parked_s -= self._clock.monotonic_s()
+        if self.on_park is not None:
+            self.on_park(exchange)
+
+    def resumed(self, exchange: Exchange) -> None:
+        """An exchange runs again."""
+        if self.access_log is not None:
+            exchange.parked_s += self._clock.monotonic_s()
+
     def log(self, exchange: Exchange) -> None:
         """Have an answered request logged, where there is a log."""
         if self.access_log is not None:
-            run_s = self._clock.monotonic_s() - exchange.arrived_s
+            if exchange.is_parked:  # to the end: its client left, or it was answered as it was
+                exchange.resume()
+            parked_s = exchange.parked_s
+            run_s = self._clock.monotonic_s() - exchange.arrived_s - parked_s
+            status, sent_bytes = exchange.status, exchange.sent_bytes
             self.access_log.record(
-                exchange.head, exchange.client, exchange.status, exchange.sent_bytes, run_s
+                exchange.head, exchange.client, status, sent_bytes, run_s, parked_s
             )
 
     def log_lost(self, exchange: Exchange) -> None:

@@ -6,9 +6,10 @@ from typing import Final
 from tarry.protocol.limits import Limits as Limits
 
 LOG_FIELDS: Final = (
-    "client", "method", "target", "version", "status", "bytes", "run_ms", "referer", "user_agent",
+    "client", "method", "target", "version", "status", "bytes", "run_ms", "park_s", "park",
+    "referer", "user_agent",
 )  # fmt: skip
-"""What an access log line can show; the numbers are status, bytes and run_ms."""
+"""What an access log line can show; the numbers are status, bytes, run_ms and park_s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class ServerSettings:
 
     access_log_format: str = (
         '%(client)s "%(method)s %(target)s HTTP/%(version)s" %(status)d %(bytes)d'
-        " run=%(run_ms).1fms"
+        " run=%(run_ms).1fms%(park)s"
     )
     """A %-format of the fields in `LOG_FIELDS`."""
 

@@ -131,6 +131,19 @@ class Stream(Exchange):
             self.answered = True
             connection.answered(self)
 
+    def park(self) -> None:
+        """Nothing runs for the request from now on; its time is no longer that of its run."""
+        if not self.is_parked:
+            self.is_parked = True
+            self.carrier.rest()
+            self.carrier.service.parked(self)
+
+    def resume(self) -> None:
+        """The request runs again."""
+        if self.is_parked:
+            self.is_parked = False
+            self.carrier.service.resumed(self)
+
     def websocket(self, options: WebSocketOptions) -> WebSocketHandshake:
         """Take the request as one for a WebSocket; nothing is sent before `accept`.
 

@@ -119,6 +119,10 @@ class Worker:
         self._server.close()
         service = self._service
         service.draining = True
+        try:
+            self._application.drain()
+        except Exception:  # nor an application
+            logger.exception("the application did not take the notice that the server stops")
         for connection in list(service.connections):
             try:
                 connection.shut()

@@ -8,7 +8,7 @@ from typing import Unpack
 from urllib.parse import urlsplit
 
 from tarry.message.headers import Headers
-from tarry.testing.client import TIMEOUT_S
+from tarry.testing.async_client import TIMEOUT_S
 from tarry.testing.cookies import CookieKeeper
 from tarry.testing.replies import IncompleteAnswer, Reply
 from tarry.testing.requests import Methods, OutgoingRequest, RequestOptions, outgoing

@@ -21,8 +21,9 @@ CANCEL: Final = zttp.H2ErrorCode.CANCEL
 class _Pending:
     """A request whose answer is under way."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, request: OutgoingRequest) -> None:
+        self.request = request
+        self.name = request.name
         self.done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._head: zttp.Response | None = None
         self._pieces: list[bytes] = []
@@ -81,6 +82,13 @@ class ClientWire(asyncio.Protocol):
         """Whether another request can be sent on it."""
         return self._usable and (self._http2 or not self._pending)
 
+    def stream_id_of(self, request: OutgoingRequest) -> int | None:
+        """The number under which a request is under way here; `None` if it is not."""
+        for stream_id, pending in self._pending.items():
+            if pending.request is request:
+                return stream_id
+        return None
+
     async def ask(self, request: OutgoingRequest) -> Reply:
         """Send a request; the client leaves if the caller is cancelled.
 
@@ -97,7 +105,7 @@ class ClientWire(asyncio.Protocol):
     async def _ask(self, request: OutgoingRequest) -> Reply:
         sender = self._send_head(request)
         stream_id = sender.stream_id if self._http2 else 0
-        pending = self._pending[stream_id] = _Pending(request.name)
+        pending = self._pending[stream_id] = _Pending(request)
         try:
             whole = await self._send_body(request, sender, pending)
             if not (self._http2 or (whole and request.has_length)):

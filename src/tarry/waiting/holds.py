@@ -40,7 +40,13 @@ class Hold:
     def begin(self) -> None:
         """Wait from now on."""
         if self.exchange is not None:
+            self.exchange.park()
             self.exchange.on_gone(self.leave)
+
+    def end(self) -> None:
+        """The wait has let go of this."""
+        if self.exchange is not None:
+            self.exchange.resume()
 
     def leave(self) -> None:
         """The client left: what waits is interrupted here, and nothing that is done elsewhere."""

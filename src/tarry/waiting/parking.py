@@ -112,6 +112,7 @@ class Parking:
         if hold not in self.holds:
             return False
         del self.holds[hold]
+        hold.end()
         wait: Wait[Any] = hold.wait
         wait.holds = tuple(each for each in wait.holds if each is not hold)
         if not wait.holds:

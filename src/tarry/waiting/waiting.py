@@ -45,6 +45,7 @@ class Waiting:
             dispatcher.answerer,
             max_parked=max_parked,
         )
+        dispatcher.lanes.on_drain(self.parking.drain)
         dispatcher.set_on_ticket(self.parking.tickets.begin)
         dispatcher.binders[Wait] = self._injected
 
