@@ -194,8 +194,27 @@ def test_events(capsys):
     assert capsys.readouterr().out == "start: 0 uploads\nstop: 2 uploads\n"
 
 
+def test_chat(tmp_path, monkeypatch):
+    from examples import chat
+
+    hi, hello = {"name": "ada", "text": "hi"}, {"name": "bob", "text": "hello"}
+    monkeypatch.chdir(tmp_path)
+    with chat.app.start(access_log=False) as server, SocketClient(server.url) as client:
+        assert "EventSource" in client.get("/").text
+        assert client.post("/messages", json={"name": "ada"}).status == 400
+        assert client.post("/messages", json=hi).json() == {"id": 1}
+        assert client.get("/messages?after=0").json() == [{"id": 1, "data": hi}]
+
+        with urlopen(f"{server.url}/events", timeout=10) as stream:
+            told = (json.loads(line[6:]) for line in stream if line.startswith(b"data: "))
+            assert next(told) == hi
+            client.post("/messages", json=hello)
+            assert next(told) == hello
+        assert client.get("/messages?after=1").json() == [{"id": 2, "data": hello}]
+
+
 def test_every_example_has_a_test():
-    tested = {*ASK, "events", "two_apps"}
+    tested = {*ASK, "chat", "events", "two_apps"}
 
     assert {file.stem for file in FILES} == tested
 

@@ -19,8 +19,10 @@ from tarry.exchange import DEFAULT_MAX_BODY_BYTES, Exchange
 from tarry.server.console_log import log_to_terminal
 from tarry.server.settings import ServerSettings
 from tarry.server.worker import ServerHandle, run, serve
+from tarry.timing import Duration
 from tarry.waiting.options import ParkKeywords
 from tarry.waiting.parking import DEFAULT_MAX_PARKED
+from tarry.waiting.topics import DEFAULT_KEEP, DEFAULT_KEEP_FOR, Topic
 from tarry.waiting.verdicts import Verdict
 from tarry.waiting.waiting import DEFAULT_STORE, Waiting
 from tarry.waiting.waits import Wait
@@ -185,6 +187,26 @@ class App(Registrar):
     def cancel(self, name: str) -> Verdict:
         """Settle a wait without a value, given its ticket, wake token or key; else as `wake`."""
         return self._waiting.cancel(name)
+
+    def topic(
+        self,
+        name: str,
+        kind: Any = Any,
+        *,
+        keep: int = DEFAULT_KEEP,
+        keep_for: Duration = DEFAULT_KEEP_FOR,
+    ) -> Topic:
+        """A named log of messages with cursors, for many values; see `tarry.waiting.topics`.
+
+        What is published is JSON, checked against the type `kind` if there is
+        one.  The newest `keep` messages are kept, and all of them until none
+        has come for `keep_for`; who publishes says so.
+
+        Raises:
+            ValueError: `keep` below 1, or no duration.
+            TypeError: a type whose values do not come from JSON.
+        """
+        return self._waiting.topic(name, kind, keep=keep, keep_for=keep_for)
 
     # ---- filters, errors, events ---------------------------------------------------------
 

@@ -382,6 +382,14 @@ class Exchange(ABC):
         else:
             self._on_gone = [self._on_gone, callback]
 
+    def off_gone(self, callback: Callable[[], None]) -> None:
+        """No longer call it; without effect on one that is not there."""
+        if isinstance(self._on_gone, list):
+            if callback in self._on_gone:
+                self._on_gone.remove(callback)
+        elif self._on_gone == callback:
+            self._on_gone = None
+
     def lose(self) -> None:
         """Called by the server when the client left; readers and waiters hear of it."""
         if self.gone:

@@ -47,6 +47,7 @@ class Hold:
         """The wait has let go of this."""
         if self.exchange is not None:
             self.exchange.resume()
+            self.exchange.off_gone(self.leave)
 
     def leave(self) -> None:
         """The client left: what waits is interrupted here, and nothing that is done elsewhere."""

@@ -27,6 +27,13 @@ class Held(Protocol):
         """Pass on an error."""
 
 
+class Parked(Protocol):
+    """What counts as one request that waits, whatever it waits for."""
+
+    def drain(self) -> None:
+        """The server stops: answer with what there is to say now."""
+
+
 class RecordKeeper(Protocol):
     """Gives waits their records, and has the store decide on them."""
 
@@ -47,6 +54,13 @@ class TicketGiver(Protocol):
     ) -> None: ...
 
 
+class NoTickets:
+    """Gives none: who could have one waits on."""
+
+    def detach(self, exchange: Exchange, options: WaitOptions, of: Record | None = None) -> None:
+        """Let the client wait on."""
+
+
 class Lot(Protocol):
     """Where waits are parked; see `parking.Parking`."""
 
@@ -65,7 +79,7 @@ class Lot(Protocol):
     def watching(self) -> Watching: ...
 
     def exchange_here(self) -> Exchange | None: ...
-    def attach(self, wait: Any, exchange: Exchange | None, settler: Settler) -> None: ...
+    def attach(self, wait: Any, exchange: Exchange | None, settler: Settler) -> Parked: ...
     def let_go(self, hold: Any) -> bool: ...
     def abandoned(self, wait: Any) -> None: ...
     def ripen(self, wait: Any) -> None: ...

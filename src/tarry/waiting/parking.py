@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from tarry.app.answering import Answerer
 from tarry.app.current import current_exchange
 from tarry.app.deferred import Settler
 from tarry.app.lanes import Lanes
@@ -14,11 +13,11 @@ from tarry.exchange import Exchange
 from tarry.timing import Clock, Ticker, Timed, TimerTable
 from tarry.waiting.addresses import Addresses
 from tarry.waiting.errors import TooManyParked
-from tarry.waiting.holds import Hold, hold_for
+from tarry.waiting.holds import hold_for
 from tarry.waiting.ledger import Ledger
+from tarry.waiting.lot import NoTickets, Parked, TicketGiver
 from tarry.waiting.options import WaitOptions
 from tarry.waiting.sharing import Sharing
-from tarry.waiting.tickets import Tickets
 from tarry.waiting.tokens import new_id
 from tarry.waiting.values import value_type
 from tarry.waiting.waits import Wait
@@ -44,7 +43,6 @@ class Parking:
         ledger: Ledger,
         clock: Clock,
         addresses: Addresses,
-        answerer: Answerer,
         max_parked: int = DEFAULT_MAX_PARKED,
     ) -> None:
         self.node = new_id()
@@ -53,11 +51,11 @@ class Parking:
         self.addresses = addresses
         self.max_parked = max_parked
         self.lock = threading.Lock()
-        self.holds: dict[Hold, None] = {}
+        self.holds: dict[Parked, None] = {}
         self.timers = TimerTable(clock, TICK_S)
         self.is_draining = False
         self.sharing = Sharing(self, ledger)
-        self.tickets = Tickets(self, ledger, answerer)
+        self.tickets: TicketGiver = NoTickets()
         self.watching = Watching(ledger, clock, self.on_loop)
         self._ticker: Ticker | None = None
         self._ripe: deque[Wait[Any]] = deque()
@@ -86,7 +84,7 @@ class Parking:
         except LookupError:
             return None
 
-    def attach(self, wait: Wait[Any], exchange: Exchange | None, settler: Settler) -> None:
+    def attach(self, wait: Wait[Any], exchange: Exchange | None, settler: Settler) -> Parked:
         """Have a request, or a coroutine of none, wait.  On the loop.
 
         Raises:
@@ -95,10 +93,8 @@ class Parking:
         hold = hold_for(self, wait, exchange, settler)
         if wait.outcome is not None:
             hold.finish()
-            return
-        if len(self.holds) >= self.max_parked:
-            raise TooManyParked("as many requests wait here as can; ask again later")
-        self.holds[hold] = None
+            return hold
+        self.admit(hold)
         wait.holds = (*wait.holds, hold)
         if len(wait.holds) == 1:
             self.start_timer(wait)
@@ -106,6 +102,22 @@ class Parking:
         hold.begin()
         if self.is_draining:
             hold.drain()
+        return hold
+
+    def admit(self, hold: Parked) -> None:
+        """Count a request that waits from now on.
+
+        Raises:
+            TooManyParked: as many wait as may.
+        """
+        if len(self.holds) >= self.max_parked:
+            raise TooManyParked("as many requests wait here as can; ask again later")
+        self.holds[hold] = None
+
+    def release(self, hold: Any) -> None:
+        """No longer count a request that is no hold of a wait, which `let_go` is for."""
+        del self.holds[hold]
+        self.timers.remove(hold)
 
     def let_go(self, hold: Any) -> bool:
         """Take a hold away from its wait; false if that has been done."""
@@ -169,9 +181,9 @@ class Parking:
             self.start_timer(wait)
         self.sharing.put_off(wait)
 
-    def start_timer(self, wait: Wait[Any]) -> None:
-        """Have a wait expire at its deadline."""
-        self.timers.set(wait, wait.deadline_s)
+    def start_timer(self, timed: Timed) -> None:
+        """Have a wait, or what else waits here, expire at its deadline."""
+        self.timers.set(timed, timed.deadline_s)
         self._start_ticker()
 
     def _start_ticker(self) -> None:

@@ -1,35 +1,56 @@
-"""What comes of an attempt to settle a wait: known at once, or when a store has decided."""
+"""What a store has been asked for: known at once, or when it has done it."""
 
 import asyncio
 from collections.abc import Generator
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+Value = TypeVar("Value")
 
 
-class Verdict:
-    """Whether a wake, failure or cancel was the first: `await` it, or use it as a bool.
+class StoreResult(Generic[Value]):
+    """What comes of a change of the store: `await` it, or take its `result()` in a thread.
 
-    As a bool it waits for the store, which is for threads: on the loop it is
-    awaited.  Nobody has to look at it; what was begun is done anyway.
+    Nobody has to look at it; what was begun is done anyway.
     """
 
     __slots__ = ("_future",)
 
-    def __init__(self, future: "Future[bool]") -> None:
+    def __init__(self, future: "Future[Value]") -> None:
         self._future = future
 
-    def __await__(self) -> Generator[Any, None, bool]:
+    def __await__(self) -> Generator[Any, None, Value]:
         if self._future.done():
             return self._future.result()
-        return (yield from asyncio.wrap_future(self._future).__await__())
+        # Who is cancelled here does not take back what the store was asked for.
+        return (yield from asyncio.shield(asyncio.wrap_future(self._future)).__await__())
 
-    def __bool__(self) -> bool:
+    def result(self) -> Value:
+        """Wait for the store, which is for threads.
+
+        Raises:
+            RuntimeError: on the loop it has to be awaited.
+            StoreError: it could not be done.
+        """
         if not self._future.done() and _is_on_loop():
-            raise RuntimeError("on the loop this has to be awaited: `if await ...wake(...)`")
+            raise RuntimeError("on the loop this has to be awaited: `await ...`")
         return self._future.result()
 
     def __repr__(self) -> str:
-        return f"<Verdict {self._future.result()}>" if self._future.done() else "<Verdict not yet>"
+        said = self._future.result() if self._future.done() else "not yet"
+        return f"<{type(self).__name__} {said}>"
+
+
+class Verdict(StoreResult[bool]):
+    """Whether a wake, failure or cancel was the first: `await` it, or use it as a bool.
+
+    As a bool it waits for the store, which is for threads: on the loop it is awaited.
+    """
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return self.result()
 
 
 def _is_on_loop() -> bool:

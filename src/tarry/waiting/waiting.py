@@ -8,13 +8,16 @@ from tarry.app.dispatch import Dispatcher
 from tarry.app.results import to_json
 from tarry.exchange import Exchange
 from tarry.state.memory import MemoryStore
-from tarry.timing import Clock, SystemClock
+from tarry.timing import Clock, Duration, SystemClock
 from tarry.waiting.addresses import Addresses
+from tarry.waiting.feeds import Feeds
 from tarry.waiting.ledger import Ledger
 from tarry.waiting.options import EPHEMERAL, ParkKeywords, wait_options
 from tarry.waiting.parking import DEFAULT_MAX_PARKED, Parking
 from tarry.waiting.records import Failure
-from tarry.waiting.values import BadValue
+from tarry.waiting.tickets import Tickets
+from tarry.waiting.topics import Topic
+from tarry.waiting.values import BadValue, value_type
 from tarry.waiting.verdicts import Verdict
 from tarry.waiting.waits import Wait
 
@@ -42,11 +45,12 @@ class Waiting:
             self.ledger,
             clock,
             self.addresses,
-            dispatcher.answerer,
             max_parked=max_parked,
         )
         dispatcher.lanes.on_drain(self.parking.drain)
-        dispatcher.set_on_ticket(self.parking.tickets.begin)
+        tickets = self.parking.tickets = Tickets(self.parking, self.ledger, dispatcher.answerer)
+        dispatcher.set_on_ticket(tickets.begin)
+        self._feeds = Feeds(self.parking, self.store)
         dispatcher.binders[Wait] = self._injected
 
     def _injected(self, exchange: Exchange, context: BinderContext) -> Wait[Any]:
@@ -74,6 +78,10 @@ class Waiting:
     def cancel(self, name: str) -> Verdict:
         """Settle a wait without a value; see `App.cancel`."""
         return self.parking.sharing.verdict(self.ledger.cancel(name))
+
+    def topic(self, name: str, kind: Any, *, keep: int, keep_for: Duration) -> Topic:
+        """A topic; see `App.topic`."""
+        return Topic(self._feeds, name, value_type(kind), keep=keep, keep_for=keep_for)
 
     def close(self) -> None:
         """The application has stopped."""

@@ -106,7 +106,8 @@ class Wait(Timed, Deferred, Generic[T]):
 
     async def shared(self) -> "Wait[T]":
         """This wait, once its record is stored; raises what `share` does."""
-        await asyncio.wrap_future(self._parking.sharing.share(self))
+        # Who is cancelled here does not take the record from others.
+        await asyncio.shield(asyncio.wrap_future(self._parking.sharing.share(self)))
         return self
 
     # ---- settling ------------------------------------------------------------------------
@@ -217,8 +218,11 @@ class Wait(Timed, Deferred, Generic[T]):
             TooManyParked: as many requests wait as may.
         """
         awaited = Awaited(self._parking.lanes)
-        self._parking.attach(self, self._parking.exchange_here(), awaited)
-        return (yield from awaited.result().__await__())  # type: ignore[no-any-return]  # because the value has been checked
+        hold = self._parking.attach(self, self._parking.exchange_here(), awaited)
+        try:
+            return (yield from awaited.result().__await__())  # type: ignore[no-any-return]  # because the value has been checked
+        finally:
+            self._parking.let_go(hold)  # who was cancelled waits no longer, and may do so again
 
     def attach(self, exchange: Exchange, settler: Settler) -> None:
         """Have a request wait; called by who was given this as a result."""

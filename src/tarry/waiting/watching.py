@@ -1,4 +1,4 @@
-"""Which records somebody here waits for, and how news of them come.
+"""Which records and logs somebody here waits for, and how news of them come.
 
 They come from what this process writes itself, from nudges when others have
 written, and from a sweep now and then, since a nudge can be lost: that costs
@@ -32,13 +32,14 @@ OnLoop = Callable[..., None]
 
 
 class Watching:
-    """The records that are watched in this process.  All but `saw` belongs on the loop."""
+    """What is watched in this process.  All but `saw` and `wrote` belongs on the loop."""
 
     def __init__(self, ledger: Ledger, clock: Clock, on_loop: OnLoop) -> None:
         self._ledger = ledger
         self._clock = clock
         self._on_loop = on_loop
         self._takers: dict[str, list[Take]] = {}
+        self._lookers: dict[str, Callable[[], None]] = {}
         self._news: deque[Record] = deque()
         self._stop_listening: Callable[[], None] | None = None
         self._next_sweep_s = NEVER
@@ -62,6 +63,26 @@ class Watching:
             takers.remove(take)
         if not takers:
             self._takers.pop(id, None)
+
+    def watch_log(self, log: str, look: Callable[[], None]) -> None:
+        """Have `look` called whenever somebody may have written a log, which has one at most."""
+        if self._stop_listening is None:
+            self._listen()
+        self._lookers[log] = look
+
+    def unwatch_log(self, log: str) -> None:
+        """No longer call what looks at it."""
+        self._lookers.pop(log, None)
+
+    def wrote(self, log: str) -> None:
+        """This process has written a log; from any thread."""
+        if log in self._lookers:
+            self._on_loop(self._look_at, log)
+
+    def _look_at(self, *logs: str) -> None:
+        for log in logs:
+            if log in self._lookers:
+                self._lookers[log]()
 
     def saw(self, record: Record | None) -> None:
         """This process knows a newer record; from any thread."""
@@ -105,8 +126,10 @@ class Watching:
         if changes.exception() is not None:
             return  # the sweep will see to it
         found = changes.result()
-        is_more = self._version >= 0 and found.version > self._version
+        is_first = self._version < 0
+        is_more = not is_first and found.version > self._version
         self._version = found.version
+        self._look_at(*(tuple(self._lookers) if is_first else found.logs))
         ids = (key.removeprefix(RECORD) for key in found.keys)
         self._read([id for id in ids if id in self._takers])
         if self._stop_listening is not None and (is_more or self._looks_again):
@@ -129,6 +152,7 @@ class Watching:
         self._next_sweep_s = self._clock.monotonic_s() + SWEEP_S
         self._ledger.sweep()
         self._read(self._takers)
+        self._look_at(*self._lookers)
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -136,3 +160,4 @@ class Watching:
             self._stop_listening()
             self._stop_listening = None
         self._takers.clear()
+        self._lookers.clear()
