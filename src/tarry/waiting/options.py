@@ -1,6 +1,7 @@
 """What can be said about a wait; the names are the same everywhere."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypedDict, Unpack, get_args
 
@@ -85,7 +86,17 @@ def wait_options(**given: Unpack[ParkKeywords]) -> WaitOptions:
     """
     if not given:
         return EPHEMERAL
-    changes: dict[str, Any] = dict(given)
+    if given.keys().isdisjoint(_OF_ONE_WAIT):
+        # A handler parks with the same options each time: they are one object for all its waits.
+        return _shared_options(**given)
+    return _options(given)
+
+
+_OF_ONE_WAIT: Final = {"default", "key", "owner"}
+
+
+def _options(given: Mapping[str, Any]) -> WaitOptions:
+    changes = dict(given)
     for name in _DURATIONS:
         if name in changes:
             changes[name + "_s"] = seconds(changes.pop(name))
@@ -94,3 +105,8 @@ def wait_options(**given: Unpack[ParkKeywords]) -> WaitOptions:
     if changes.get("abandon", "keep") not in ("keep", "cancel"):
         changes["abandon"] = seconds(changes["abandon"])
     return replace(DURABLE if changes.get("durable") else EPHEMERAL, **changes)
+
+
+@functools.lru_cache(maxsize=1000, typed=True)
+def _shared_options(**given: Any) -> WaitOptions:
+    return _options(given)
