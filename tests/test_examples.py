@@ -28,8 +28,8 @@ def example(test: Callable[[SocketClient], None]) -> Callable[[SocketClient], No
 
 @pytest.fixture
 def client(request, tmp_path, monkeypatch) -> Iterator[SocketClient]:
-    app = import_module(f"examples.{request.param}").app
     monkeypatch.chdir(tmp_path)  # where examples keep their files
+    app = import_module(f"examples.{request.param}").app
     with app.start(access_log=False) as handle, SocketClient(handle.url) as client:
         yield client
 
@@ -195,10 +195,10 @@ def test_events(capsys):
 
 
 def test_chat(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     from examples import chat
 
     hi, hello = {"name": "ada", "text": "hi"}, {"name": "bob", "text": "hello"}
-    monkeypatch.chdir(tmp_path)
     with chat.app.start(access_log=False) as server, SocketClient(server.url) as client:
         assert "EventSource" in client.get("/").text
         assert client.post("/messages", json={"name": "ada"}).status == 400

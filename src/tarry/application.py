@@ -19,6 +19,7 @@ from tarry.exchange import DEFAULT_MAX_BODY_BYTES, Exchange
 from tarry.server.console_log import log_to_terminal
 from tarry.server.settings import ServerSettings
 from tarry.server.worker import ServerHandle, run, serve
+from tarry.state.store import Store
 from tarry.timing import Duration
 from tarry.waiting.options import ParkKeywords
 from tarry.waiting.parking import DEFAULT_MAX_PARKED
@@ -41,7 +42,10 @@ class App(Registrar):
     `max_threads` handlers written as `def` run at once, and `max_queued` more
     requests may wait for a thread; beyond that the answer is 503.  Bodies of
     requests may have `max_body_bytes`, unless a route says otherwise; beyond
-    that it is 413.  With `debug` an unexpected error shows its traceback, to
+    that it is 413.  What requests wait for is kept in `store`: "sqlite", which
+    is the file `.tarry/state.db` in the current folder and made when there is
+    something to keep, "sqlite:PATH", "memory", or a `Store` of your own, which
+    you close.  With `debug` an unexpected error shows its traceback, to
     clients on this machine only.
     """
 
@@ -52,7 +56,7 @@ class App(Registrar):
         max_queued: int = DEFAULT_MAX_QUEUED,
         max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
         debug: bool = False,
-        store: str = DEFAULT_STORE,
+        store: str | Store = DEFAULT_STORE,
         max_parked: int = DEFAULT_MAX_PARKED,
         base_url: str = "",
     ) -> None:
@@ -60,14 +64,22 @@ class App(Registrar):
             max_threads, max_queued, max_body_bytes, debug=debug, source=self
         )
         self.handle: Callable[[Exchange], None] = self._dispatcher.handle
-        self.startup = self._dispatcher.startup
         self.drain = self._dispatcher.drain
         self._waiting = Waiting(self._dispatcher, store, max_parked=max_parked, base_url=base_url)
+
+    async def startup(self) -> None:
+        """Begin to serve on the running loop; called before the first connection.
+
+        Raises:
+            Exception: what a function for the event `start` raised.
+        """
+        self._waiting.open()
+        await self._dispatcher.startup()
 
     async def shutdown(self) -> None:
         """End what was started; called after the last connection has closed."""
         await self._dispatcher.shutdown()
-        self._waiting.close()
+        await self._waiting.close()
 
     # ---- routes ------------------------------------------------------------------------
 

@@ -26,8 +26,9 @@ class LateStore(MemoryStore):
         return future
 
     def write(self):
-        late, self.late = self.late, []
-        for future, work in late:
+        """Write all, and what is asked for when that is there."""
+        while self.late:
+            future, work = self.late.pop(0)
             future.set_result(work().result())
 
 

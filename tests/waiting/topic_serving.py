@@ -44,10 +44,9 @@ class Process:
         self.store = store
         self.clock = JumpingClock()
         self.lanes = Lanes(2, 100)
-        self.parking = Parking(
-            self.lanes, Ledger(store, self.clock), self.clock, Addresses(), **settings
-        )
-        self.feeds = Feeds(self.parking, store)
+        ledger = Ledger(store, self.clock)
+        self.parking = Parking(self.lanes, ledger, self.clock, Addresses(), **settings)
+        self.feeds = Feeds(self.parking, ledger)
 
     def topic(self, name="a", kind=Any, *, keep=1000, keep_for="1d"):
         return Topic(self.feeds, name, value_type(kind), keep=keep, keep_for=keep_for)

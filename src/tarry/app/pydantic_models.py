@@ -45,6 +45,19 @@ def validator(annotation: Any) -> Callable[[dict[str, Any]], Any]:
     return _telling_faults(_adapter(annotation).validate_python)
 
 
+def json_schema(annotation: Any) -> dict[str, Any]:
+    """The JSON Schema of what a type is read from.
+
+    Raises:
+        TypeError: there is none.
+    """
+    try:
+        schema: dict[str, Any] = _adapter(annotation).json_schema()
+    except RuntimeError as error:  # as `PydanticUserError` is
+        raise TypeError(str(error).partition("\n")[0]) from error
+    return schema
+
+
 class ModelField(NamedTuple):
     """A field under one of the names that clients can use.
 

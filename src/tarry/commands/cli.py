@@ -1,9 +1,10 @@
-"""The command line: `tarry run`, `tarry routes`, `tarry version`.
+"""The command line: `tarry run`, `tarry routes`, `tarry waits`, `tarry wake` and so on.
 
 Each command imports what it needs when it runs, so that the others start fast.
 """
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -73,6 +74,7 @@ def _run(target: str, **settings: Any) -> int:
 
 def _routes(target: str, *, table: bool) -> int:
     from tarry.commands.loading import CommandError, load_app
+    from tarry.commands.tables import table_of
 
     try:
         app = load_app(target)
@@ -82,7 +84,7 @@ def _routes(target: str, *, table: bool) -> int:
     if not rows:
         print(f"tarry: {target} has no routes", file=sys.stderr)
     elif table:
-        print(_table([("METHODS", "PATH", "HANDLER"), *rows]))
+        print(table_of([("METHODS", "PATH", "HANDLER"), *rows]))
     else:
         print(app.site_map())
     return 0
@@ -98,13 +100,11 @@ def _failed(error: Exception) -> int:
     return 1
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join(map(str.rstrip, lines))
+def _at_desk(action: str, **arguments: Any) -> int:
+    from tarry.commands import desk
+
+    chosen: Callable[..., int] = getattr(desk, action)
+    return chosen(**arguments)
 
 
 # ---- the arguments -------------------------------------------------------------------
@@ -120,6 +120,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_run(commands)
     _add_routes(commands)
+    _add_waits(commands)
+    _add_settling(commands)
     version = commands.add_parser("version", help="print the version", allow_abbrev=False)
     version.set_defaults(command=_version)
     return parser
@@ -158,6 +160,68 @@ def _add_routes(commands: Any) -> None:
     routes.add_argument("target", metavar="FILE[:NAME]", help=TARGET_HELP)
     routes.add_argument("--table", action="store_true", help="one row for each route instead")
     routes.set_defaults(command=_routes)
+
+
+def _add_waits(commands: Any) -> None:
+    waits = commands.add_parser(
+        "waits",
+        help="list what is waited for",
+        description="List what is waited for, and what was and is kept still.",
+        epilog="AGE is how long it has been there, LEFT how long until it expires or is forgotten.",
+        allow_abbrev=False,
+    )
+    waits.add_argument("--state", help="only those in a state, such as waiting or done")
+    shown = waits.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--json", dest="as_json", action="store_true", help="as JSON, with whole tickets"
+    )
+    shown.add_argument("--watch", action="store_true", help="keep it up to date until Ctrl-C")
+    _add_store(waits)
+    waits.set_defaults(command=functools.partial(_at_desk, "show_waits"))
+
+
+def _add_settling(commands: Any) -> None:
+    for action, told, name in (
+        ("wake", "answer who waits with a value", "TOKEN_OR_KEY"),
+        ("fail", "answer who waits with an error", "TOKEN_OR_KEY"),
+        ("cancel", "end a wait without a value", "TICKET_OR_KEY"),
+    ):
+        parser = commands.add_parser(
+            action,
+            help=told,
+            description=f"{told[0].upper()}{told[1:]}.",
+            epilog="The exit status is 0 if it was the first to settle the wait, and 1 if it was"
+            " settled already or nobody knows it.",
+            allow_abbrev=False,
+        )
+        parser.add_argument("name", metavar=name)
+        if action == "wake":
+            parser.add_argument("value", metavar="JSON", help='such as 5 or {"ok":true}')
+            parser.add_argument("--text", action="store_true", help="take the value as text")
+        if action == "fail":
+            parser.add_argument(
+                "detail", metavar="DETAIL", nargs="?", default="", help="a sentence"
+            )
+            parser.add_argument(
+                "--status", type=_error_status, default=500, help="HTTP status (500)"
+            )
+        _add_store(parser)
+        parser.set_defaults(command=functools.partial(_at_desk, action))
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        default="sqlite",
+        metavar="ADDRESS",
+        help='that of the app: "sqlite:PATH" (sqlite, which is .tarry/state.db in this folder)',
+    )
+
+
+def _error_status(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) == 3 and 400 <= int(text) <= 599):
+        raise argparse.ArgumentTypeError(f"must be from 400 to 599, not {text!r}")
+    return int(text)
 
 
 def _port(text: str) -> int:

@@ -25,6 +25,10 @@ class StoreClosed(StoreError):
     """The store has been closed."""
 
 
+class StoreMissing(StoreError):
+    """There is no such store yet, and who asks only wants one that others use."""
+
+
 class StoreFull(StoreError):
     """There is no room, or nothing may be written; reading and deleting may still work."""
 

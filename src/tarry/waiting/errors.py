@@ -1,6 +1,7 @@
 """How a wait ends without its value; each is an answer, and can be caught where it is awaited."""
 
 from tarry.app.errors import HttpError
+from tarry.state.store import StoreError
 
 
 class WaitExpired(HttpError, TimeoutError):
@@ -29,11 +30,11 @@ class Draining(HttpError):
         super().__init__(503, detail, headers=[(b"retry-after", b"1")])
 
 
-class StoreUnavailable(HttpError):
-    """503: the store of waits cannot be used, so none can be promised."""
+class StoreUnavailable(HttpError, StoreError):
+    """503: the store of waits cannot be used, so nothing can be promised; the log says why."""
 
     def __init__(self) -> None:
-        detail = "what this request would wait for cannot be stored now"
+        detail = "what this request waits for cannot be stored now"
         super().__init__(503, detail, headers=[(b"retry-after", b"5")])
 
 

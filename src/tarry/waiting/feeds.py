@@ -15,6 +15,7 @@ from tarry.exchange import ClientGone, Exchange
 from tarry.state.store import LogPage, Store, StoreError
 from tarry.timing import Timed
 from tarry.waiting.errors import Draining, StoreUnavailable
+from tarry.waiting.ledger import Ledger
 from tarry.waiting.messages import Batch
 from tarry.waiting.options import NO_DEFAULT
 from tarry.waiting.parking import Parking
@@ -229,12 +230,17 @@ def _batch(page: LogPage, after: int, limit: int, lost: bool) -> Batch:
 class Feeds:
     """The logs that somebody in this process waits for; all but `append` belongs on the loop."""
 
-    def __init__(self, parking: Parking, store: Store) -> None:
+    def __init__(self, parking: Parking, ledger: Ledger) -> None:
         self.parking = parking
-        self.store = store
+        self._ledger = ledger
         self._feeds: dict[str, Feed] = {}
         self._ripe: deque[Subscriber] = deque()
         self._next_drop_s = 0.0
+
+    @property
+    def store(self) -> Store:
+        """Where the logs are; another one when the application is started again."""
+        return self._ledger.store
 
     def append(self, log: str, data: bytes, *, keep: int, keep_for_s: float) -> "Future[int]":
         """Add to a log, and tell who waits here when it is stored; gives the cursor."""

@@ -11,18 +11,21 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from tarry.state.store import DELETE, Delete, Entry, Put, Store
 from tarry.timing import Clock
-from tarry.waiting import records
+from tarry.waiting import nodes, records
+from tarry.waiting.futures import chain, done, then
 from tarry.waiting.records import Early, Failure, Pointer, Progress, Record
+from tarry.waiting.schemas import Schema, type_of_schema
 from tarry.waiting.tokens import WAKE, Token, read_token
+from tarry.waiting.values import ValueType
 
 RECORD: Final = "w/"
 KEY: Final = "k/"
+SCHEMA: Final = "s/"
 
 EARLY_KEEP_S: Final = 3600.0
 """How long a wake that came too early is kept for who asks for it."""
 
 Result = TypeVar("Result")
-Other = TypeVar("Other")
 
 
 class Settled(NamedTuple):
@@ -39,17 +42,25 @@ class Ledger:
     """The records of waits in one store."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        self.store = store
         self._clock = clock
+        self.use(store)
+
+    def use(self, store: Store) -> None:
+        """Have the records in another store from now on."""
+        self.store = store
+        self._schemas: set[str] = set()
+        self._types: dict[str, ValueType] = {}
 
     # ---- making ------------------------------------------------------------------------
 
-    def add(self, record: Record) -> "Future[Record]":
+    def add(self, record: Record, schema: Schema | None = None) -> "Future[Record]":
         """Keep a new wait; with a key, join the one of that name instead, if it is open.
 
         A wake that came early for the key settles it at once.  The record may
-        be another wait's: look at its `id`.
+        be another wait's: look at its `id`.  `schema` is the one it names.
         """
+        if schema is not None and schema.name not in self._schemas:
+            return chain(self._keep_schema(schema), lambda _: self.add(record))
         if record.key is None:
             return self._change(record.id, lambda _: record, _record_after)
         return self._add_with_key(record, record.key)
@@ -76,10 +87,23 @@ class Ledger:
 
         return chain(there, join)
 
+    def _keep_schema(self, schema: Schema) -> "Future[None]":
+        """Have a schema in the store before a record names it; it stays there."""
+
+        def kept(_: object) -> None:
+            self._schemas.add(schema.name)
+
+        change = functools.partial(_put_if_missing, schema.text)
+        return then(self.store.update([SCHEMA + schema.name], change), kept)
+
     # ---- changing ------------------------------------------------------------------------
 
     def wake(self, name: str, value: bytes) -> "Future[Settled]":
-        """Settle a wait with a value, given its wake token or its key."""
+        """Settle a wait with a value, given its wake token or its key.
+
+        `BadValue` comes out of the future if the value does not fit the wait,
+        which goes on.
+        """
         return self._settle(name, "wake", Early(value))
 
     def fail(self, name: str, failure: Failure) -> "Future[Settled]":
@@ -92,7 +116,8 @@ class Ledger:
         if token is not None:
             if token.prefix != WAKE:
                 return done(Settled(False, None))
-            return self.change(token, action, **fields)
+            checked = self._check(token, early.value)
+            return chain(checked, lambda _: self.change(token, action, **fields))
         return self._settle_key(name, action, fields, early)
 
     def cancel(self, name: str) -> "Future[Settled]":
@@ -122,19 +147,29 @@ class Ledger:
         return self._try(id, lambda record: records.with_deadline(record, deadline_s))
 
     def change(self, which: Token | str, action: str, **fields: Any) -> "Future[Settled]":
-        """Apply an action to a wait, given by a token, or by its id from who may do all."""
+        """Apply an action to a wait, given by a token, or by its id from who may do all.
+
+        A wait that has ended with its process can neither be woken nor fail:
+        it is cancelled then.
+        """
         now_s = self._clock.wall_s()
+        is_orphan = False
 
         def apply(record: Record) -> Record | None:
+            nonlocal is_orphan
             if isinstance(which, Token) and not which.is_genuine(record.secret):
                 return None
+            is_orphan = action in ("wake", "fail") and _is_orphan(record)
+            if is_orphan:
+                return records.changed(record, "cancel", now_s)
             return records.changed(record, action, now_s, **fields)
 
-        id = which.id if isinstance(which, Token) else which
-        attempt = self._try(id, apply)
-        if not isinstance(which, Token):
-            return attempt
-        return then(attempt, lambda settled: _hidden(settled, which))
+        def told(settled: Settled) -> Settled:
+            if is_orphan:
+                settled = settled._replace(accepted=False)
+            return _hidden(settled, which) if isinstance(which, Token) else settled
+
+        return then(self._try(which.id if isinstance(which, Token) else which, apply), told)
 
     def _try(self, id: str, apply: Callable[[Record], Record | None]) -> "Future[Settled]":
         accepted = False
@@ -164,9 +199,42 @@ class Ledger:
             pointer = _pointer(after[0])
             if pointer is None or pointer.id is None:
                 return done(Settled(accepted, None))
-            return self.change(pointer.id, action, **fields)
+            id = pointer.id
+            checked = self._check(id, None if early is None else early.value)
+            return chain(checked, lambda _: self.change(id, action, **fields))
 
         return chain(self.store.update([KEY + key], keep), kept)
+
+    def _check(self, which: Token | str, value: bytes | None) -> "Future[None]":
+        """Refuse a value that does not fit the schema of an open wait."""
+        if value is None:
+            return done(None)
+        id = which.id if isinstance(which, Token) else which
+
+        def look(found: list[Record | None]) -> "Future[None]":
+            record = _genuine(found[0], which) if isinstance(which, Token) else found[0]
+            if record is None or record.is_settled or record.schema is None:
+                return done(None)
+            return then(self._type(record.schema), lambda kind: check(kind))
+
+        def check(kind: ValueType | None) -> None:
+            if kind is not None:
+                kind.read(value)
+
+        return chain(self.read(id), look)
+
+    def _type(self, schema: str) -> "Future[ValueType | None]":
+        kind = self._types.get(schema)
+        if kind is not None:
+            return done(kind)
+
+        def made(found: list[Entry | None]) -> ValueType | None:
+            if found[0] is None:
+                return None
+            kind = self._types[schema] = type_of_schema(found[0].value)
+            return kind
+
+        return then(self.store.get(SCHEMA + schema), made)
 
     def _change(
         self,
@@ -181,6 +249,19 @@ class Ledger:
         return then(self.store.update([RECORD + id], apply), lambda after: read(after[0]))
 
     # ---- reading -------------------------------------------------------------------------
+
+    def look_up(self, name: str) -> "Future[Record | None]":
+        """The wait of a ticket, a wake token or a key; `None` if there is none."""
+        if read_token(name) is not None:
+            return self.find(name)
+
+        def named(found: list[Entry | None]) -> "Future[Record | None]":
+            pointer = _pointer(found[0])
+            if pointer is None or pointer.id is None:
+                return done(None)
+            return then(self.read(pointer.id), lambda found: found[0])
+
+        return chain(self.store.get(KEY + name), named)
 
     def read(self, *ids: str) -> "Future[list[Record | None]]":
         """The records of waits, `None` for those that are not there."""
@@ -221,6 +302,10 @@ class Ledger:
         )
 
 
+def _put_if_missing(text: bytes, entries: Sequence[Entry | None]) -> list[Put | Delete | None]:
+    return [Put(text) if entries[0] is None else None]
+
+
 def put(record: Record) -> Put:
     """A record as it goes into a store."""
     return Put(records.encode(record), record.due_s)
@@ -239,7 +324,7 @@ def _join(
         fields = {"value": early.value, "failure": early.failure}
         record = records.changed(record, action, now_s, **fields) or record
     elif pointer is not None and there is not None and there.id == id and not there.is_settled:
-        joined = records.extended(there, record.deadline_s)
+        joined = records.joined(there, record)
         return [_pointing_to(joined), None, None if joined is there else put(joined)]
     return [_pointing_to(record), put(record), None]
 
@@ -283,6 +368,11 @@ def _record_after(entry: Entry | None) -> Record:
     return record
 
 
+def _is_orphan(record: Record) -> bool:
+    """Whether nobody can wait for it any more, as the process has ended that it lived in."""
+    return not (record.durable or record.is_settled) and nodes.have_ended(record.node)
+
+
 def _genuine(record: Record | None, token: Token) -> Record | None:
     return record if record is not None and token.is_genuine(record.secret) else None
 
@@ -290,43 +380,3 @@ def _genuine(record: Record | None, token: Token) -> Record | None:
 def _hidden(settled: Settled, token: Token) -> Settled:
     """Without the record for who has no right to see that there is one."""
     return settled._replace(record=_genuine(settled.record, token))
-
-
-# ---- futures that go on ---------------------------------------------------------------------
-
-
-def done(value: Result) -> "Future[Result]":
-    """A future that has its result."""
-    future: Future[Result] = Future()
-    future.set_result(value)
-    return future
-
-
-def then(future: "Future[Result]", function: Callable[[Result], Other]) -> "Future[Other]":
-    """The future of what `function` makes of the result."""
-    return chain(future, lambda result: done(function(result)))
-
-
-def chain(
-    future: "Future[Result]", function: Callable[[Result], "Future[Other]"]
-) -> "Future[Other]":
-    """The future of the future that `function` makes of the result."""
-    if future.done() and future.exception() is None:
-        return function(future.result())
-    outer: Future[Other] = Future()
-
-    def pass_on(inner: "Future[Other]") -> None:
-        error = inner.exception()
-        if error is not None:
-            outer.set_exception(error)
-        else:
-            outer.set_result(inner.result())
-
-    def go_on(finished: "Future[Result]") -> None:
-        try:
-            function(finished.result()).add_done_callback(pass_on)
-        except BaseException as error:  # noqa: BLE001 — it belongs to whoever asks for the result
-            outer.set_exception(error)
-
-    future.add_done_callback(go_on)
-    return outer

@@ -18,7 +18,6 @@ from tarry.waiting.ledger import Ledger
 from tarry.waiting.lot import NoTickets, Parked, TicketGiver
 from tarry.waiting.options import WaitOptions
 from tarry.waiting.sharing import Sharing
-from tarry.waiting.tokens import new_id
 from tarry.waiting.values import value_type
 from tarry.waiting.waits import Wait
 from tarry.waiting.watching import BATCH, Watching
@@ -45,7 +44,6 @@ class Parking:
         addresses: Addresses,
         max_parked: int = DEFAULT_MAX_PARKED,
     ) -> None:
-        self.node = new_id()
         self.lanes = lanes
         self.clock = clock
         self.addresses = addresses
@@ -68,12 +66,14 @@ class Parking:
             self.sharing.share(wait)
         return wait
 
-    def on_loop(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Have a function called on the loop, soon; not at all where there is none any more."""
+    def on_loop(self, function: Callable[..., object], *arguments: Any) -> bool:
+        """Have a function called on the loop, soon; false where there is none, or none any more."""
         try:
             self.lanes.loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
-            logger.debug("nobody is there any more to hear of a wait")
+            logger.debug("nobody is there to hear of a wait")
+            return False
+        return True
 
     # ---- requests ------------------------------------------------------------------------
 
@@ -153,7 +153,8 @@ class Parking:
         self._ripe.append(wait)
         if not self._is_flushing:
             self._is_flushing = True
-            self.on_loop(self._flush)
+            if not self.on_loop(self._flush):
+                self._is_flushing = False
 
     def _flush(self) -> None:
         """Answer those whose waits are settled: all of a batch ahead of what comes in next."""
@@ -214,4 +215,5 @@ class Parking:
             self._ticker.stop()
             self._ticker = None
         self.watching.close()
-        self.is_draining = False
+        # What was to run on the loop will not any more.
+        self.is_draining = self._is_flushing = False

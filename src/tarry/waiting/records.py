@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from tarry.waiting.nodes import together
+
 WAITING: Final = "waiting"
 WORKING: Final = "working"
 INPUT: Final = "input"
@@ -74,7 +76,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
 
     `rev` counts its changes.  Times are seconds since 1970; `deadline_s` is
     that of the value, `keep_s` how long it is kept when it is settled.  `node`
-    is the process that made it and, unless it is `durable`, ends with it.
+    has the processes it was made and joined in, see `nodes`; unless it is
+    `durable`, it ends with them.
     `value` is JSON.  `then` names the function that makes the answer from it.
     `of` is the wait whose value answers, should the process die that was to
     turn it into the answer.  Of a record of the kind "answer" the `value` is not
@@ -217,8 +220,13 @@ def with_deadline(record: Record, deadline_s: float) -> Record | None:
     return msgspec.structs.replace(record, deadline_s=deadline_s)
 
 
-def extended(record: Record, deadline_s: float) -> Record:
-    """The record with a deadline that is not before the given one."""
-    if record.deadline_s >= deadline_s:
+def joined(record: Record, other: Record) -> Record:
+    """The record when another wait joins it: lasting as long as the longer one, and for both."""
+    changes = {
+        "deadline_s": max(record.deadline_s, other.deadline_s),
+        "durable": record.durable or other.durable,
+        "node": together(record.node, other.node),
+    }
+    if all(getattr(record, name) == value for name, value in changes.items()):
         return record
-    return msgspec.structs.replace(record, deadline_s=deadline_s)
+    return msgspec.structs.replace(record, **changes)

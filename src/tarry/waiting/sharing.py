@@ -2,14 +2,19 @@
 
 import functools
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final
 
+from tarry.state.store import StoreError
 from tarry.waiting.continuations import name_of
 from tarry.waiting.errors import StoreUnavailable
-from tarry.waiting.ledger import Ledger, Settled, chain, then
+from tarry.waiting.futures import chain, rescue, then
+from tarry.waiting.ledger import Ledger, Settled
 from tarry.waiting.lot import Lot
+from tarry.waiting.nodes import this_process
 from tarry.waiting.records import Record
+from tarry.waiting.schemas import schema_of
 from tarry.waiting.tokens import new_id, new_secret
 from tarry.waiting.verdicts import Verdict
 from tarry.waiting.waits import Wait
@@ -30,14 +35,17 @@ class Sharing:
             stored, is_new = wait.stored, wait.stored is None
             if stored is None:
                 stored = wait.stored = Future()
+                # Whoever waits for it can go away, and it comes anyway.
+                stored.set_running_or_notify_cancel()
         if is_new:
-            adding = self.ledger.add(self._record_of(wait))
+            adding = self.ledger.add(self._record_of(wait), schema_of(wait.type.annotation))
             adding.add_done_callback(functools.partial(self._added, wait, stored))
         return stored
 
     def _record_of(self, wait: Wait[Any]) -> Record:
         options, clock = wait.options, self._parking.clock
         exchange, now_s = self._parking.exchange_here(), clock.wall_s()
+        schema = schema_of(wait.type.annotation)
         record = Record(
             id=new_id(),
             secret=new_secret(),
@@ -45,9 +53,10 @@ class Sharing:
             deadline_s=now_s + wait.deadline_s - clock.monotonic_s(),
             keep_s=options.keep_s,
             durable=options.durable,
-            node=self._parking.node,
+            node=this_process(),
             key=options.key,
             owner=options.owner,
+            schema=None if schema is None else schema.name,
             then=None if options.then is None else name_of(options.then),
             request=None if exchange is None else self._parking.addresses.info(exchange),
         )
@@ -65,20 +74,41 @@ class Sharing:
             # It goes on as what it is without a store: an object of this process.
             with self._parking.lock:
                 wait.stored = None
+        if isinstance(error, StoreError):
+            logger.error("a wait cannot be stored: %s", error)
+            error = StoreUnavailable()
         stored.set_exception(error)
 
     # ---- deciding ------------------------------------------------------------------------
 
-    def change(self, wait: Wait[Any], action: str, **fields: Any) -> Verdict:
-        """Have the store decide on an action."""
-        return self.verdict(
-            chain(self.share(wait), lambda record: self.ledger.change(record.id, action, **fields))
-        )
+    def change(
+        self, wait: Wait[Any], action: str, here: Callable[[], bool] | None = None, **fields: Any
+    ) -> Verdict:
+        """Have the store decide on an action.
 
-    def verdict(self, attempt: "Future[Settled]") -> Verdict:
+        If it cannot, `here` does for a wait that is not durable: that one goes
+        on without a store, as an object of this process.
+        """
+        attempt = chain(
+            self.share(wait), lambda record: self.ledger.change(record.id, action, **fields)
+        )
+        return self.verdict(attempt, None if wait.options.durable else here)
+
+    def verdict(
+        self, attempt: "Future[Settled]", here: Callable[[], bool] | None = None
+    ) -> Verdict:
         """What comes of an attempt; those who wait here hear of it at once."""
+
+        def without_store(error: StoreError) -> bool:
+            if not isinstance(error, StoreUnavailable):  # of which the log knows
+                logger.error("a wait cannot be settled: %s", error)
+            if here is None:
+                raise StoreUnavailable from error
+            return here()
+
         attempt.add_done_callback(self._attempted)
-        return Verdict(then(attempt, lambda settled: settled.accepted))
+        accepted = then(attempt, lambda settled: settled.accepted)
+        return Verdict(rescue(accepted, StoreError, without_store))
 
     def _attempted(self, attempt: "Future[Settled]") -> None:
         if attempt.exception() is None:
@@ -118,10 +148,9 @@ class Sharing:
             if wait.holds:
                 self._parking.watching.watch(stored.result().id, wait.take)
         elif wait.options.durable:
-            logger.error("a durable wait cannot be stored: %s", error)
             for hold in wait.holds:
                 self._parking.let_go(hold)
-                hold.fail(StoreUnavailable())
+                hold.fail(error)
 
     def unwatch(self, wait: Wait[Any]) -> None:
         """Its holds are gone."""

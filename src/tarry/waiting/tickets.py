@@ -23,6 +23,7 @@ from tarry.waiting.answers import kept
 from tarry.waiting.documents import handed_over
 from tarry.waiting.ledger import Ledger
 from tarry.waiting.lot import Lot
+from tarry.waiting.nodes import this_process
 from tarry.waiting.options import DURABLE, WaitOptions
 from tarry.waiting.patience import patience_s
 from tarry.waiting.records import Failure, Record
@@ -66,7 +67,7 @@ class Tickets:
             keep_s=options.keep_s,
             kind="answer",
             durable=True,
-            node=self._parking.node,
+            node=this_process(),
             owner=options.owner,
             of=None if of is None else of.id,
             request=self._parking.addresses.info(exchange),

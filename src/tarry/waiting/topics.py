@@ -15,7 +15,7 @@ from tarry.message.eventstream import encode_event
 from tarry.state.store import check_names
 from tarry.timing import NEVER, Duration, seconds
 from tarry.waiting.feeds import END, Feeds, Query
-from tarry.waiting.ledger import then
+from tarry.waiting.futures import then
 from tarry.waiting.messages import LAST_EVENT_ID, Batch, Messages
 from tarry.waiting.options import HOLD_S, NO_DEFAULT
 from tarry.waiting.values import ValueType

@@ -1,5 +1,6 @@
 """Waiting as an application has it: one store, the waits in it, and the ways in."""
 
+import asyncio
 import typing
 from typing import Any, Final, Unpack
 
@@ -7,7 +8,8 @@ from tarry.app.binders import BinderContext
 from tarry.app.dispatch import Dispatcher
 from tarry.app.results import to_json
 from tarry.exchange import Exchange
-from tarry.state.memory import MemoryStore
+from tarry.state.opening import open_store
+from tarry.state.store import Store
 from tarry.timing import Clock, Duration, SystemClock
 from tarry.waiting.addresses import Addresses
 from tarry.waiting.feeds import Feeds
@@ -30,15 +32,16 @@ class Waiting:
     def __init__(
         self,
         dispatcher: Dispatcher,
-        store: str = DEFAULT_STORE,
+        store: str | Store = DEFAULT_STORE,
         *,
         clock: Clock | None = None,
         max_parked: int = DEFAULT_MAX_PARKED,
         base_url: str = "",
     ) -> None:
         clock = clock or SystemClock()
-        self.store = MemoryStore()
-        self.ledger = Ledger(self.store, clock)
+        self._address = store if isinstance(store, str) else None
+        self._is_closed = False
+        self.ledger = Ledger(open_store(store) if isinstance(store, str) else store, clock)
         self.addresses = Addresses(base_url=base_url)
         self.parking = Parking(
             dispatcher.lanes,
@@ -50,7 +53,7 @@ class Waiting:
         dispatcher.lanes.on_drain(self.parking.drain)
         tickets = self.parking.tickets = Tickets(self.parking, self.ledger, dispatcher.answerer)
         dispatcher.set_on_ticket(tickets.begin)
-        self._feeds = Feeds(self.parking, self.store)
+        self._feeds = Feeds(self.parking, self.ledger)
         dispatcher.binders[Wait] = self._injected
 
     def _injected(self, exchange: Exchange, context: BinderContext) -> Wait[Any]:
@@ -83,7 +86,15 @@ class Waiting:
         """A topic; see `App.topic`."""
         return Topic(self._feeds, name, value_type(kind), keep=keep, keep_for=keep_for)
 
-    def close(self) -> None:
-        """The application has stopped."""
+    def open(self) -> None:
+        """The application starts, perhaps once more."""
+        if self._address is not None and self._is_closed:
+            self.ledger.use(open_store(self._address))
+            self._is_closed = False
+
+    async def close(self) -> None:
+        """The application has stopped; a store that was given as an object stays open."""
         self.parking.close()
-        self.store.close()
+        if self._address is not None:
+            self._is_closed = True
+            await asyncio.to_thread(self.ledger.store.close)

@@ -1,6 +1,7 @@
 """`Wait`: one value that will exist later."""
 
 import asyncio
+import functools
 from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -11,7 +12,7 @@ from tarry.exchange import Exchange
 from tarry.timing import Duration, Timed, seconds
 from tarry.waiting import tokens
 from tarry.waiting.errors import WaitCancelled, WaitExpired, WaitFailed
-from tarry.waiting.ledger import done
+from tarry.waiting.futures import done
 from tarry.waiting.lot import Held, Lot
 from tarry.waiting.options import NO_DEFAULT, WaitOptions
 from tarry.waiting.records import (
@@ -147,7 +148,18 @@ class Wait(Timed, Deferred, Generic[T]):
             parking.ripen(self)
         if not is_shared:
             return Verdict(done(is_first))
-        return parking.sharing.change(self, action, **self._fields_of(outcome))
+        here = functools.partial(self._settle_here, outcome)
+        return parking.sharing.change(self, action, here, **self._fields_of(outcome))
+
+    def _settle_here(self, outcome: Outcome) -> bool:
+        """Settle it as an object of this process; whether this was the first."""
+        with self._parking.lock:
+            is_first = self.outcome is None
+            if is_first:
+                self.outcome = outcome
+        if is_first:
+            self._parking.ripen(self)
+        return is_first
 
     def _fields_of(self, outcome: Outcome) -> dict[str, Any]:
         """What a record has of an outcome."""

@@ -27,8 +27,8 @@ BATCH: Final = 500
 Take = Callable[[Record], None]
 """Looks at a record, newer than before or not."""
 
-OnLoop = Callable[..., None]
-"""Has a function called on the loop with arguments, soon; from any thread."""
+OnLoop = Callable[..., bool]
+"""Has a function called on the loop with arguments, soon; from any thread.  False without one."""
 
 
 class Watching:
@@ -93,7 +93,8 @@ class Watching:
     def _tell_soon(self) -> None:
         if not self._is_telling:
             self._is_telling = True
-            self._on_loop(self._tell)
+            if not self._on_loop(self._tell):
+                self._is_telling = False
 
     def _tell(self) -> None:
         self._is_telling = False
@@ -109,9 +110,12 @@ class Watching:
 
     def _listen(self) -> None:
         store = self._ledger.store
-        self._stop_listening = store.watch(lambda: self._on_loop(self._nudged))
+        self._stop_listening = store.watch(self._nudge)
         self._next_sweep_s = self._clock.monotonic_s() + SWEEP_S
         self._nudged()
+
+    def _nudge(self) -> None:
+        self._on_loop(self._nudged)
 
     def _nudged(self) -> None:
         if self._is_looking:
@@ -161,3 +165,7 @@ class Watching:
             self._stop_listening = None
         self._takers.clear()
         self._lookers.clear()
+        self._news.clear()
+        # What was to run on the loop will not any more, and the next store counts anew.
+        self._is_looking = self._looks_again = self._is_telling = False
+        self._version = -1
