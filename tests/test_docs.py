@@ -32,6 +32,12 @@ ASKED = re.compile(
 """A comment that says what is answered: `# POST /notes (x-a: b) {"title": "milk"} → 201 text`."""
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """What programs keep beside themselves."""
+    monkeypatch.chdir(tmp_path)
+
+
 def prose(document):
     return FENCE.sub("", document.read_text())
 

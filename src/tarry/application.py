@@ -1,6 +1,6 @@
 """`App`: what authors hold.  It puts the parts together and names them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from urllib.parse import urlencode
 
@@ -13,6 +13,7 @@ from tarry.app.matching import path_matcher, regexp_matcher
 from tarry.app.params import describe_function
 from tarry.app.registration import Registrar
 from tarry.app.route_options import Registration, RegistrationError, RouteOptions
+from tarry.app.routes import Route
 from tarry.app.websocket_classes import class_endpoint
 from tarry.app.websocket_endpoints import websocket_endpoint
 from tarry.exchange import DEFAULT_MAX_BODY_BYTES, Exchange
@@ -20,9 +21,11 @@ from tarry.server.console_log import log_to_terminal
 from tarry.server.settings import ServerSettings
 from tarry.server.worker import ServerHandle, run, serve
 from tarry.state.store import Store
-from tarry.timing import Duration
+from tarry.timing import Clock, Duration
+from tarry.waiting.addresses import DEFAULT_PREFIX
 from tarry.waiting.options import ParkKeywords
 from tarry.waiting.parking import DEFAULT_MAX_PARKED
+from tarry.waiting.routes import check_path, is_below
 from tarry.waiting.topics import DEFAULT_KEEP, DEFAULT_KEEP_FOR, Topic
 from tarry.waiting.verdicts import Verdict
 from tarry.waiting.waiting import DEFAULT_STORE, Waiting
@@ -58,14 +61,37 @@ class App(Registrar):
         debug: bool = False,
         store: str | Store = DEFAULT_STORE,
         max_parked: int = DEFAULT_MAX_PARKED,
+        max_parked_per_client: int | None = None,
         base_url: str = "",
+        internal: str = DEFAULT_PREFIX,
     ) -> None:
         self._dispatcher = Dispatcher(
             max_threads, max_queued, max_body_bytes, debug=debug, source=self
         )
         self.handle: Callable[[Exchange], None] = self._dispatcher.handle
+        self._internal = internal
         self.drain = self._dispatcher.drain
-        self._waiting = Waiting(self._dispatcher, store, max_parked=max_parked, base_url=base_url)
+        self._waiting = Waiting(
+            self._dispatcher,
+            store,
+            max_parked=max_parked,
+            max_parked_per_client=max_parked_per_client,
+            base_url=base_url,
+            prefix=internal,
+        )
+
+    @property
+    def clock(self) -> Clock:
+        """Where the time-outs of waits come from; set another one, for tests, before it starts."""
+        return self._waiting.clock
+
+    @clock.setter
+    def clock(self, clock: Clock) -> None:
+        self._waiting.clock = clock
+
+    def tick(self, *, exactly: bool = False) -> None:
+        """Have happen what is due in waiting; for clocks that jump, see `TimerTable.advance`."""
+        self._waiting.parking.tick(exactly=exactly)
 
     async def startup(self) -> None:
         """Begin to serve on the running loop; called before the first connection.
@@ -91,6 +117,7 @@ class App(Registrar):
         options: RouteOptions,
         origin: str,
     ) -> None:
+        check_path(path, self._internal)
         self._dispatcher.add(Registration(path, regexp, function, options, origin))
 
     def websocket(
@@ -312,13 +339,18 @@ class App(Registrar):
 
         return register
 
-    def site_map(self) -> str:
-        """The tree of all routes, for people."""
-        return site_map(route for _, _, route in self._dispatcher.router)
+    def site_map(self, *, internal: bool = False) -> str:
+        """The tree of all routes, for people; with `internal` also of Tarry's own."""
+        return site_map(self._routes(internal))
 
-    def routes(self) -> list[RouteRow]:
-        """One row for each route, in the order of registration."""
-        return route_table(route for _, _, route in self._dispatcher.router)
+    def routes(self, *, internal: bool = False) -> list[RouteRow]:
+        """One row for each route, in the order of registration; `internal` as in `site_map`."""
+        return route_table(self._routes(internal))
+
+    def _routes(self, internal: bool) -> Iterator[Route]:
+        for _, _, route in self._dispatcher.router:
+            if internal or not is_below(route.path, self._internal):
+                yield route
 
     def testing(self, **options: Any) -> "Client":
         """A client that drives this application without sockets; see `tarry.testing.Client`."""

@@ -124,7 +124,7 @@ class _Counter:
             now_s = self._clock.wall_s()
             if record.is_settled or record.deadline_s > now_s:
                 return done(record)
-            expired = self._ledger.expire(record.id, now_s)
+            expired = self._ledger.expire(record.id)
             return then(expired, lambda settled: settled.record or record)
 
         if known is None:

@@ -8,12 +8,12 @@ import contextvars
 import pytest
 
 from tarry import Answered, HttpError, Response
-from tarry.app.deferred import Awaited, Deferred
+from tarry.app.deferred import Awaited, Deferred, Instead
 from tarry.app.dispatch import Dispatcher
 from tarry.app.filters import Filter
 from tarry.app.lanes import Lanes
 from tarry.app.request import CurrentRequest
-from tests.app.serving import add_route, ask, serving, started
+from tests.app.serving import add_route, ask, once, serving, started
 from tests.exchanges import Recorded, turns
 
 WAIT_S = 10.0
@@ -223,3 +223,27 @@ def test_a_coroutine_waits_for_one():
         lanes.close()
 
     asyncio.run(asyncio.wait_for(test(), WAIT_S))
+
+
+@pytest.mark.parametrize("lane", ["async", "inline", "threads"])
+@pytest.mark.parametrize("filtered", [False, True])
+def test_a_handler_can_be_ended_with_a_result(lane, filtered, caplog):
+    def ended():
+        raise Instead((201, {"a": 1}))
+
+    async def ended_in_task():
+        ended()
+
+    def tag(request):
+        response = yield
+        response.headers["x-seen"] = str(response.status)
+
+    dispatcher = serving(ended_in_task if lane == "async" else ended, inline=lane == "inline")
+    dispatcher.errors.add(None, lambda: "an error")
+    if filtered:
+        dispatcher.add_filter(Filter(tag, inline=True))
+    asked = once(dispatcher)
+
+    assert (asked.status, asked.json) == (201, {"a": 1})
+    assert asked.headers.get(b"x-seen") == (b"201" if filtered else None)
+    assert not caplog.text

@@ -31,7 +31,7 @@ class Elements(HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
         self.attributes += attributes
-        if tag not in ("meta", "link", "br", "col"):
+        if tag not in ("meta", "link", "br", "col", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):

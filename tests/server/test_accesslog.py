@@ -80,6 +80,16 @@ def test_the_line_of_a_request_that_was_parked():
     assert line(head(), line_format="%(park_s).2f|%(park)s") == "0.00|"
 
 
+def test_tickets_and_wake_tokens_are_not_written():
+    ticket, token = "tk_" + "Ab-_" * 9, "wk_" + "cD9x" * 9
+    target = f"/-/t/{ticket}/result?t={ticket},{token}&a=b"
+    fields = [(b"referer", f"http://a/-/w/{token}".encode())]
+    logged = line(head(target.encode(), fields))
+
+    assert "/-/t/tk_Ab-_…/result?t=tk_Ab-_…,wk_cD9x…&a=b|" in logged
+    assert "|http://a/-/w/wk_cD9x…|" in logged
+
+
 def test_all_fields():
     fields = [(b"referer", b"http://a/"), (b"User-Agent", b"curl/8")]
 

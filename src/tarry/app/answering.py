@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from tarry.app.current import of_task
-from tarry.app.deferred import Deferred
+from tarry.app.deferred import Deferred, Instead
 from tarry.app.dependencies import close
 from tarry.app.errors import HttpError
 from tarry.app.events import Emitter
@@ -32,6 +32,7 @@ from tarry.app.results import (
 from tarry.app.streaming import send_stream
 from tarry.app.websocket_endpoints import Upgrade
 from tarry.exchange import ClientGone, Exchange
+from tarry.message.redaction import hide_tokens
 
 logger: Final = logging.getLogger("tarry")
 
@@ -146,6 +147,7 @@ class Answerer:
         if isinstance(answer, Deferred):
             exchange.task = None  # who returned it is through; nothing runs while it waits
             answer.attach(exchange, self)
+            self._lanes.running.exchange = None  # what runs on the loop meanwhile is not for it
             return
         request = exchange.context
         if request is not None and request.is_special:
@@ -243,6 +245,9 @@ class Answerer:
 
     def failed(self, exchange: Exchange, error: BaseException) -> None:
         """Answer for an error: by the author's handler for it, or by a problem document."""
+        if isinstance(error, Instead):
+            self.deliver(exchange, error.result)
+            return
         request = exchange.context
         if request is not None:
             if request.is_abandoned:
@@ -275,7 +280,7 @@ class Answerer:
 
     def too_late(self, exchange: Exchange, error: BaseException | None) -> None:
         """Drop what a handler returned or raised when a filter had given it up."""
-        if error is None or isinstance(error, ClientGone):
+        if error is None or isinstance(error, ClientGone | Instead):
             return
         if _is_unexpected(error, as_http_error(error)):
             _log(exchange, error)
@@ -354,6 +359,6 @@ def _log(exchange: Exchange, error: BaseException) -> None:
         "%s in the handler of %s %s",
         type(error).__name__,
         head.method.decode("ascii"),
-        ascii(head.path.decode("ascii"))[1:-1],
+        hide_tokens(ascii(head.path.decode("ascii"))[1:-1]),
         exc_info=error,
     )

@@ -38,6 +38,14 @@ class Deferred(ABC):
         """
 
 
+class Instead(Exception):
+    """Ends a handler: the request is answered with `result`, as if that had been returned."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__(result)
+        self.result = result
+
+
 class Awaited:
     """A settler for a coroutine that waits."""
 

@@ -132,6 +132,11 @@ class Lanes:
         except Exception:  # the others must hear of it, too
             logger.exception("what ends at the stop of the server failed")
 
+    @property
+    def maybe_loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that serves, or served last; `None` before."""
+        return self._loop
+
     async def finish(self, timeout_s: float = FINISH_S) -> None:
         """Cancel what is detached, and wait for that and for what was begun by `start`."""
         for task in self._detached:

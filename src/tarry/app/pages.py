@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 STYLE: Final = Path(__file__).with_name("page.css").read_text("utf-8")
 
@@ -19,7 +19,10 @@ CONTENT_SECURITY_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-"""Sent with every page of Tarry's own."""
+"""Sent with every page of Tarry's own that has no form."""
+
+FORM_POLICY: Final = CONTENT_SECURITY_POLICY.replace("form-action 'none'", "form-action 'self'")
+"""Sent with a page whose form goes to this site."""
 
 _PAGE: Final = """\
 <!doctype html>
@@ -27,7 +30,7 @@ _PAGE: Final = """\
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>{title}</title>
+{refresh}<title>{title}</title>
 <style>{style}</style>
 </head>
 <body>
@@ -39,9 +42,20 @@ _PAGE: Final = """\
 """
 
 
-def page(title: str, content: str) -> bytes:
+class Refresh(NamedTuple):
+    """Have the browser go to a path after so many seconds."""
+
+    after_s: int
+    path: str
+
+
+def page(title: str, content: str, refresh: Refresh | None = None) -> bytes:
     """A whole page; `content` is HTML already, `title` is text."""
-    text = _PAGE.format(title=escape(title), style=STYLE, content=content)
+    again = ""
+    if refresh is not None:
+        url = escape(refresh.path)
+        again = f'<meta http-equiv="refresh" content="{refresh.after_s}; url={url}">\n'
+    text = _PAGE.format(title=escape(title), style=STYLE, content=content, refresh=again)
     return text.encode(errors="replace")
 
 

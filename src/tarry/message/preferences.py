@@ -5,11 +5,15 @@ from collections.abc import Iterable
 from typing import Final
 
 _NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
-_PARAMETERS: Final = rf'(?:;[^,"]*(?:{_QUOTED}[^,"]*)*)?'
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*+"'
+_PARAMETERS: Final = rf'(?:;[^,"]*+(?:{_QUOTED}[^,"]*+)*+)?'
+# Possessive, since a client chooses what is tried: `*` would try each space many times.
 _PREFERENCE: Final = re.compile(
-    rf"[ \t]*({_NAME})(?:[ \t]*=[ \t]*({_NAME}|{_QUOTED})?)?[ \t]*{_PARAMETERS}[ \t]*(?:,|$)"
+    rf"[ \t]*+({_NAME})(?:[ \t]*+=[ \t]*+({_NAME}|{_QUOTED})?)?[ \t]*+{_PARAMETERS}[ \t]*+(?:,|$)"
 )
+
+MAX_CHARACTERS: Final = 4096
+"""What is looked at of one field, which holds all preferences there are many times over."""
 
 MAX_WAIT_S: Final = 1e9
 """More seconds than anybody waits; larger numbers count as this one."""
@@ -22,8 +26,8 @@ def parse_preferences(values: Iterable[str]) -> dict[str, str]:
     preference in use has any; what is malformed is skipped up to the next comma.
     """
     found: dict[str, str] = {}
-    for value in values:
-        position = 0
+    for field in values:
+        value, position = field[:MAX_CHARACTERS], 0
         while position < len(value):
             match = _PREFERENCE.match(value, position)
             if match is None:
@@ -41,6 +45,14 @@ def wait_s(preferences: dict[str, str]) -> float | None:
     if not text.isascii() or not text.isdecimal():
         return None
     return min(float(text), MAX_WAIT_S)
+
+
+def preference_applied(preferences: dict[str, str], waited_s: float) -> str:
+    """What Preference-Applied says of an answer for which a client was to wait so many seconds."""
+    applied = ["respond-async"] if "respond-async" in preferences else []
+    if wait_s(preferences) is not None:
+        applied.append(f"wait={waited_s:.0f}")
+    return ", ".join(applied)
 
 
 def _unquoted(text: str) -> str:

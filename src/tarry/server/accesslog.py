@@ -10,6 +10,7 @@ import threading
 from typing import Final
 
 from tarry.message.heads import RequestHead
+from tarry.message.redaction import hide_tokens
 
 logger: Final = logging.getLogger("tarry.access")
 
@@ -72,14 +73,14 @@ class AccessLog:
         return self._format % {
             "client": client or "-",
             "method": _text(head.method),
-            "target": _text(head.target),
+            "target": hide_tokens(_text(head.target)),
             "version": _text(head.http_version),
             "status": status,
             "bytes": sent_bytes,
             "run_ms": run_s * 1000,
             "park_s": parked_s,
             "park": f" park={parked_s:.1f}s" if parked_s else "",
-            "referer": _text(head.headers.get(b"referer") or b"-"),
+            "referer": hide_tokens(_text(head.headers.get(b"referer") or b"-")),
             "user_agent": _text(head.headers.get(b"user-agent") or b"-"),
         }
 

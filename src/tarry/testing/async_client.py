@@ -75,13 +75,20 @@ class AsyncClient(Methods[Coroutine[Any, Any, Reply]]):
             loop = asyncio.get_running_loop()
             undo.callback(Ticker(loop.call_later, TICK_S, service.tick).stop)
             if isinstance(self._clock, JumpingClock):
-                tick = functools.partial(service.tick, exactly=True)
+                tick = functools.partial(self._tick, service)
                 undo.callback(self._clock.on_jump(lambda: loop.call_soon_threadsafe(tick)))
             if self._errors is not None:
                 self._errors.attach()
                 undo.callback(self._errors.detach)
             self._undo = undo.pop_all()
         return self
+
+    def _tick(self, service: Service) -> None:
+        """The clock has jumped: what is due then happens now."""
+        service.tick(exactly=True)
+        tick_of_app = getattr(self._app, "tick", None)
+        if tick_of_app is not None:
+            tick_of_app(exactly=True)
 
     async def __aexit__(self, *error: object) -> None:
         if self._service is None:

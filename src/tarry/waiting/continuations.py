@@ -7,14 +7,16 @@ process can go on where the one that began is no more.
 import functools
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from tarry.app.deferred import Deferred, Settler
 from tarry.app.lanes import Lane, lane_of
-from tarry.app.params import describe_function
+from tarry.app.params import MISSING, describe_function, read_arguments
 from tarry.exchange import Exchange
 from tarry.waiting.records import RequestInfo
+from tarry.waiting.values import ValueType, value_type
 
 Then = Callable[..., Any]
 """Takes the value and, if it has a second argument, the `RequestInfo`; gives any result."""
@@ -26,14 +28,14 @@ def name_of(function: Then) -> str:
     Raises:
         ValueError: it would not be.
     """
-    name = f"{function.__module__}:{function.__qualname__}"
-    module = importlib.import_module(function.__module__)
-    if getattr(module, function.__qualname__, None) is not function:
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    name = getattr(function, "__qualname__", "")
+    if not inspect.isfunction(function) or getattr(module, name, None) is not function:
         raise ValueError(
             "then= takes a function of a module, which another process can find by its name, not "
             + describe_function(function)
         )
-    return name
+    return f"{function.__module__}:{name}"
 
 
 @functools.cache
@@ -48,6 +50,22 @@ def function_of(name: str) -> Then:
         return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]  # because modules have no types
     except AttributeError as error:
         raise ImportError(f"there is no function {name} any more, which was to answer") from error
+
+
+def value_for(function: Then, value: bytes, type: ValueType | None) -> Any:
+    """A value from JSON as a function is to get it.
+
+    Where the type of the wait is not known, it is that of the function's first
+    argument, and plain JSON if that has none.
+
+    Raises:
+        BadValue: the value does not fit.
+    """
+    if type is None:
+        arguments = read_arguments(function).arguments
+        annotation = arguments[0].annotation if arguments else Any
+        type = value_type(Any if annotation is MISSING else annotation)
+    return type.read(value)
 
 
 class Continuation(Deferred):

@@ -4,10 +4,12 @@ from typing import Any
 
 from tarry.app.answering import Answerer
 from tarry.app.deferred import Settler
+from tarry.app.request import request_of
 from tarry.exchange import ClientGone, Exchange
+from tarry.message.preferences import preference_applied
 from tarry.timing import Timed
 from tarry.waiting.continuations import Continuation
-from tarry.waiting.documents import handed_over
+from tarry.waiting.documents import handed_over, preferences_of
 from tarry.waiting.errors import Draining
 from tarry.waiting.lot import Lot
 from tarry.waiting.options import NO_DEFAULT
@@ -58,11 +60,18 @@ class Hold:
     def finish(self) -> None:
         """The wait is settled, and has let go of this: pass on what came of it."""
         result, error = self.wait.result()
+        if error is not None:
+            self.fail(error)
+        else:
+            self._give(result)
+
+    def _give(self, value: Any) -> None:
+        """Pass on a value, or what the wait's function makes of it."""
         function = self.wait.options.then
-        if error is None and function is not None and isinstance(self.settler, Answerer):
+        if function is not None and isinstance(self.settler, Answerer):
             record = self.wait.record
-            result = Continuation(function, result, None if record is None else record.request)
-        self.settle(result, error)
+            value = Continuation(function, value, None if record is None else record.request)
+        self.settle(value, None)
 
     def fail(self, error: BaseException) -> None:
         """Pass on an error; the wait has let go of this."""
@@ -80,7 +89,8 @@ class Hold:
         if options.default is NO_DEFAULT:
             self.fail(Draining())
         else:
-            self.settle(options.default, None)
+            self._give(options.default)
+        self.parking.abandoned(self.wait)
 
 
 class TicketHold(Hold):
@@ -88,10 +98,15 @@ class TicketHold(Hold):
 
     __slots__ = ("_patience",)
 
+    def __init__(
+        self, parking: Lot, wait: Wait[Any], exchange: Exchange | None, settler: Settler
+    ) -> None:
+        super().__init__(parking, wait, exchange, settler)
+        self._patience = _Patience(self)
+
     def begin(self) -> None:
         """Wait from now on, as long as the client will, and `hold` allows."""
         super().begin()
-        self._patience = _Patience(self)
         if self.exchange is None:
             return
         seconds = patience_s(self.exchange, self.wait.options.hold_s)
@@ -103,6 +118,13 @@ class TicketHold(Hold):
     def settle(self, result: Any, error: BaseException | None) -> None:
         """Pass on a result, or an error; the wait has let go of this."""
         self.parking.timers.remove(self._patience)
+        if self.exchange is not None and error is None:
+            applied = preference_applied(
+                preferences_of(self.exchange), patience_s(self.exchange, self.wait.options.hold_s)
+            )
+            if applied:
+                request = request_of(self.exchange, self.parking.lanes)
+                request.response.headers["preference-applied"] = applied
         super().settle(result, error)
 
     def hand_over(self) -> None:
@@ -156,7 +178,7 @@ class LastingHold(TicketHold):
 
 def hold_for(parking: Lot, wait: Wait[Any], exchange: Exchange | None, settler: Settler) -> Hold:
     """The hold for who waits: of a durable wait answers become tickets, and coroutines last."""
-    kind = Hold
+    kind: type[Hold] = Hold
     if wait.options.durable:
         kind = TicketHold if isinstance(settler, Answerer) else LastingHold
     return kind(parking, wait, exchange, settler)

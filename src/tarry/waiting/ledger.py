@@ -21,6 +21,7 @@ from tarry.waiting.values import ValueType
 RECORD: Final = "w/"
 KEY: Final = "k/"
 SCHEMA: Final = "s/"
+REPEAT: Final = "i/"
 
 EARLY_KEEP_S: Final = 3600.0
 """How long a wake that came too early is kept for who asks for it."""
@@ -42,7 +43,7 @@ class Ledger:
     """The records of waits in one store."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
-        self._clock = clock
+        self.clock = clock
         self.use(store)
 
     def use(self, store: Store) -> None:
@@ -72,7 +73,7 @@ class Ledger:
         def join(pointer: Pointer | None) -> "Future[Record]":
             id = None if pointer is None else pointer.id
             keys = [KEY + key, RECORD + record.id, RECORD + (id or record.id)]
-            change = functools.partial(_join, record, id, self._clock.wall_s())
+            change = functools.partial(_join, record, id, self.clock.wall_s())
             return chain(self.store.update(keys, change), lambda after: taken(pointer, after))
 
         def taken(pointer: Pointer | None, after: Sequence[Entry | None]) -> "Future[Record]":
@@ -131,20 +132,41 @@ class Ledger:
         """Tell how far the work for a wait is."""
         return self.change(id, "progress", progress=progress)
 
-    def expire(self, id: str, until_s: float) -> "Future[Settled]":
-        """Give a wait up whose deadline is not later than `until_s`."""
-        now_s = self._clock.wall_s()
+    def leave(self, id: str, action: str) -> "Future[Settled]":
+        """One less waits: if it was the last of those who joined, it is expired or cancelled."""
+        now_s = self.clock.wall_s()
+        return self._try(id, lambda record: records.left(record, action, now_s))
+
+    def expire(self, id: str) -> "Future[Settled]":
+        """Give a wait up whose deadline has passed, however many wait for it."""
+        now_s = self.clock.wall_s()
 
         def expired(record: Record) -> Record | None:
-            if record.deadline_s > until_s:
-                return None
-            return records.changed(record, "expire", now_s)
+            return records.changed(record, "expire", now_s) if record.due_s <= now_s else None
 
         return self._try(id, expired)
 
-    def put_off(self, id: str, deadline_s: float) -> "Future[Settled]":
-        """Change the deadline of a wait."""
-        return self._try(id, lambda record: records.with_deadline(record, deadline_s))
+    def inherit(self, record: Record) -> "Future[Settled]":
+        """Settle an answer, whose handler is no more, with what the handler waited for.
+
+        Without that it has failed; as long as that is open, the answer is.
+        """
+        now_s = self.clock.wall_s()
+
+        def decide(waited_for: Record | None) -> "Future[Settled]":
+            return self._try(record.id, lambda now: records.inherited(now, waited_for, now_s))
+
+        if record.of is None:
+            return decide(None)
+        return chain(self.read(record.of), lambda found: decide(found[0]))
+
+    def put_off(self, record: Record, deadline_s: float) -> "Future[None]":
+        """Change the deadline of a wait; of one that others have joined, only to a later one."""
+        # The key has to last as long as the wait that it names.
+        keys = [RECORD + record.id, *([] if record.key is None else [KEY + record.key])]
+        return then(
+            self.store.update(keys, functools.partial(_put_off, deadline_s)), lambda _: None
+        )
 
     def change(self, which: Token | str, action: str, **fields: Any) -> "Future[Settled]":
         """Apply an action to a wait, given by a token, or by its id from who may do all.
@@ -152,7 +174,7 @@ class Ledger:
         A wait that has ended with its process can neither be woken nor fail:
         it is cancelled then.
         """
-        now_s = self._clock.wall_s()
+        now_s = self.clock.wall_s()
         is_orphan = False
 
         def apply(record: Record) -> Record | None:
@@ -185,7 +207,7 @@ class Ledger:
     def _settle_key(
         self, key: str, action: str, fields: dict[str, Any], early: Early | None
     ) -> "Future[Settled]":
-        now_s = self._clock.wall_s()
+        now_s = self.clock.wall_s()
         accepted = False
 
         def keep(entries: Sequence[Entry | None]) -> list[Put | Delete | None]:
@@ -284,7 +306,7 @@ class Ledger:
 
     def sweep(self, limit: int = 1000) -> "Future[int]":
         """Expire what is overdue and forget what has been kept long enough; how many were due."""
-        now_s = self._clock.wall_s()
+        now_s = self.clock.wall_s()
 
         def look(pairs: list[tuple[str, Entry]]) -> "Future[int]":
             if not pairs:
@@ -293,13 +315,14 @@ class Ledger:
             change = functools.partial(_swept, keys, now_s)
             return then(self.store.update(keys, change), lambda _: len(keys))
 
-        waits = chain(self.store.due(RECORD, now_s, limit), look)
-        return chain(
-            waits,
-            lambda count: then(
-                chain(self.store.due(KEY, now_s, limit), look), lambda more: count + more
-            ),
-        )
+        def go_on(prefix: str, count: int) -> "Future[int]":
+            swept = chain(self.store.due(prefix, now_s, limit), look)
+            return then(swept, lambda more: count + more)
+
+        swept = go_on(RECORD, 0)
+        for prefix in (KEY, REPEAT):
+            swept = chain(swept, functools.partial(go_on, prefix))
+        return swept
 
 
 def _put_if_missing(text: bytes, entries: Sequence[Entry | None]) -> list[Put | Delete | None]:
@@ -325,13 +348,22 @@ def _join(
         record = records.changed(record, action, now_s, **fields) or record
     elif pointer is not None and there is not None and there.id == id and not there.is_settled:
         joined = records.joined(there, record)
-        return [_pointing_to(joined), None, None if joined is there else put(joined)]
+        return [_pointing_to(joined), None, put(joined)]
     return [_pointing_to(record), put(record), None]
+
+
+def _put_off(deadline_s: float, entries: Sequence[Entry | None]) -> list[Put | Delete | None]:
+    record, *pointers = _read(entries[0]), *map(_pointer, entries[1:])
+    after = None if record is None else records.with_deadline(record, deadline_s)
+    if after is None:
+        return [None] * len(entries)
+    names_it = [pointer is not None and pointer.id == after.id for pointer in pointers]
+    return [put(after), *(_pointing_to(after) if named else None for named in names_it)]
 
 
 def _pointing_to(record: Record) -> Put:
     # As long as the record: one second more, so that it never points to nothing.
-    due_s = max(record.due_s, record.deadline_s) + record.keep_s + 1.0
+    due_s = max(record.due_s, record.deadline_s) + record.stays_s + 1.0
     return Put(records.encode(Pointer(record.id)), due_s)
 
 
@@ -344,9 +376,12 @@ def _swept(
 def _swept_one(key: str, now_s: float, entry: Entry | None) -> Put | Delete | None:
     if entry is None or entry.due_s > now_s:
         return None
-    if key.startswith(KEY):
+    if not key.startswith(RECORD):
         return DELETE
-    record = records.decode_record(entry.value)
+    try:
+        record = records.decode_record(entry.value)
+    except records.DamagedRecord:
+        return DELETE  # its time is over, whatever it was
     if record.due_s > now_s:
         return put(record)
     expired = records.changed(record, "expire", now_s)

@@ -10,6 +10,7 @@ from tarry.app.lanes import Lanes
 from tarry.exchange import Exchange
 from tarry.timing import Clock, Timed, TimerTable
 from tarry.waiting.addresses import Addresses
+from tarry.waiting.futures import done
 from tarry.waiting.ledger import Settled
 from tarry.waiting.options import WaitOptions
 from tarry.waiting.records import Record
@@ -30,6 +31,10 @@ class Held(Protocol):
 class Parked(Protocol):
     """What counts as one request that waits, whatever it waits for."""
 
+    @property
+    def exchange(self) -> Exchange | None:
+        """The request, if it is one and no coroutine of none."""
+
     def drain(self) -> None:
         """The server stops: answer with what there is to say now."""
 
@@ -42,15 +47,20 @@ class RecordKeeper(Protocol):
         self, wait: Any, action: str, here: Callable[[], bool] | None = None, **fields: Any
     ) -> Verdict: ...
     def expire(self, wait: Any) -> None: ...
+    def expire_record(self, id: str) -> None: ...
     def put_off(self, wait: Any) -> None: ...
+    def leave(self, wait: Any) -> None: ...
     def watch(self, wait: Any) -> None: ...
     def unwatch(self, wait: Any) -> None: ...
     def verdict(self, attempt: "Future[Settled]") -> Verdict: ...
+    def told(self, attempt: "Future[Settled]") -> "Future[Settled]": ...
 
 
 class TicketGiver(Protocol):
     """Lets handlers go on whose clients get a ticket."""
 
+    def begin(self, exchange: Exchange) -> None: ...
+    def adopt(self, record: Record) -> "Future[Settled]": ...
     def detach(
         self, exchange: Exchange, options: WaitOptions, of: Record | None = None
     ) -> None: ...
@@ -58,6 +68,13 @@ class TicketGiver(Protocol):
 
 class NoTickets:
     """Gives none: who could have one waits on."""
+
+    def begin(self, exchange: Exchange) -> None:
+        """Let the handler begin."""
+
+    def adopt(self, record: Record) -> "Future[Settled]":
+        """Leave it as it is."""
+        return done(Settled(False, record))
 
     def detach(self, exchange: Exchange, options: WaitOptions, of: Record | None = None) -> None:
         """Let the client wait on."""
@@ -71,6 +88,7 @@ class Lot(Protocol):
     addresses: Addresses
     lock: threading.Lock
     timers: TimerTable
+    is_draining: bool
 
     @property
     def sharing(self) -> RecordKeeper: ...
@@ -81,6 +99,9 @@ class Lot(Protocol):
 
     def exchange_here(self) -> Exchange | None: ...
     def attach(self, wait: Any, exchange: Exchange | None, settler: Settler) -> Parked: ...
+    def check_room(self) -> None: ...
+    def admit(self, hold: Parked) -> None: ...
+    def release(self, hold: Any) -> None: ...
     def let_go(self, hold: Any) -> bool: ...
     def abandoned(self, wait: Any) -> None: ...
     def ripen(self, wait: Any) -> None: ...

@@ -1,5 +1,6 @@
 """Where requests are parked: the waits of one application, and the requests attached to them."""
 
+import asyncio
 import logging
 import threading
 from collections import deque
@@ -12,9 +13,11 @@ from tarry.app.lanes import Lanes
 from tarry.exchange import Exchange
 from tarry.timing import Clock, Ticker, Timed, TimerTable
 from tarry.waiting.addresses import Addresses
+from tarry.waiting.continuations import name_of
 from tarry.waiting.errors import TooManyParked
 from tarry.waiting.holds import hold_for
 from tarry.waiting.ledger import Ledger
+from tarry.waiting.limits import ParkingLimits
 from tarry.waiting.lot import NoTickets, Parked, TicketGiver
 from tarry.waiting.options import WaitOptions
 from tarry.waiting.sharing import Sharing
@@ -30,10 +33,25 @@ DEFAULT_MAX_PARKED: Final = 100_000
 """Requests that wait at once; each has a connection, so the limit of open files comes first."""
 
 
+class _Grace(Timed):
+    """How long a wait goes on that nobody waits for any more."""
+
+    __slots__ = ("_wait",)
+
+    def __init__(self, wait: Wait[Any]) -> None:
+        super().__init__()
+        self._wait = wait
+
+    def expire(self) -> None:
+        """Called by the timers."""
+        self._wait.leave()
+
+
 class Parking:
     """The waits of one application in this process.
 
-    `max_parked` requests may wait at once; beyond that the answer is 503.
+    `max_parked` requests may wait at once, and `max_parked_per_client` of one
+    address; beyond that the answer is 503.
     """
 
     def __init__(
@@ -43,11 +61,12 @@ class Parking:
         clock: Clock,
         addresses: Addresses,
         max_parked: int = DEFAULT_MAX_PARKED,
+        max_parked_per_client: int | None = None,
     ) -> None:
         self.lanes = lanes
         self.clock = clock
         self.addresses = addresses
-        self.max_parked = max_parked
+        self.limits = ParkingLimits(max_parked, max_parked_per_client)
         self.lock = threading.Lock()
         self.holds: dict[Parked, None] = {}
         self.timers = TimerTable(clock, TICK_S)
@@ -56,11 +75,20 @@ class Parking:
         self.tickets: TicketGiver = NoTickets()
         self.watching = Watching(ledger, clock, self.on_loop)
         self._ticker: Ticker | None = None
+        self._graces: dict[Wait[Any], _Grace] = {}
         self._ripe: deque[Wait[Any]] = deque()
-        self._is_flushing = False
+        # The loop that has been asked for a flush: one that has ended will never do it.
+        self._flushing: asyncio.AbstractEventLoop | None = None
+
+    def use_clock(self, clock: Clock) -> None:
+        """Go by another clock; called before anything waits."""
+        self.clock = self.watching.clock = clock
+        self.timers = TimerTable(clock, TICK_S)
 
     def make(self, annotation: Any, options: WaitOptions) -> Wait[Any]:
         """A new wait; stored at once if it is durable or has a key."""
+        if options.then is not None:
+            name_of(options.then)  # what cannot be found again is refused where it is written
         wait: Wait[Any] = Wait(self, value_type(annotation), options)
         if options.durable or options.key is not None:
             self.sharing.share(wait)
@@ -91,10 +119,17 @@ class Parking:
             TooManyParked: as many wait as may.
         """
         hold = hold_for(self, wait, exchange, settler)
+        if wait.record is not None:
+            wait.take(wait.record)  # it may have been settled when it was made
         if wait.outcome is not None:
             hold.finish()
             return hold
-        self.admit(hold)
+        try:
+            self.admit(hold)
+        except TooManyParked:
+            self.abandoned(wait)
+            raise
+        self._end_grace(wait)
         wait.holds = (*wait.holds, hold)
         if len(wait.holds) == 1:
             self.start_timer(wait)
@@ -104,19 +139,27 @@ class Parking:
             hold.drain()
         return hold
 
+    def check_room(self) -> None:
+        """Refuse one more request that waits, if as many do as may.
+
+        Raises:
+            TooManyParked: so it is.
+        """
+        self.limits.check()
+
     def admit(self, hold: Parked) -> None:
         """Count a request that waits from now on.
 
         Raises:
             TooManyParked: as many wait as may.
         """
-        if len(self.holds) >= self.max_parked:
-            raise TooManyParked("as many requests wait here as can; ask again later")
+        self.limits.take(hold, "" if hold.exchange is None else hold.exchange.client)
         self.holds[hold] = None
 
     def release(self, hold: Any) -> None:
         """No longer count a request that is no hold of a wait, which `let_go` is for."""
         del self.holds[hold]
+        self.limits.give_back(hold)
         self.timers.remove(hold)
 
     def let_go(self, hold: Any) -> bool:
@@ -125,6 +168,7 @@ class Parking:
             return False
         del self.holds[hold]
         hold.end()
+        self.limits.give_back(hold)
         wait: Wait[Any] = hold.wait
         wait.holds = tuple(each for each in wait.holds if each is not hold)
         if not wait.holds:
@@ -138,32 +182,36 @@ class Parking:
         if wait.holds or wait.outcome is not None or abandon == "keep":
             return
         if abandon == "cancel":
-            wait.cancel()
+            wait.leave()
         else:
-            self.lanes.loop.call_later(abandon, self._cancel_unless_held, wait)
+            grace = self._graces[wait] = _Grace(wait)
+            self.timers.set(grace, self.clock.monotonic_s() + abandon)
 
-    def _cancel_unless_held(self, wait: Wait[Any]) -> None:
-        if not wait.holds:
-            wait.cancel()
+    def _end_grace(self, wait: Wait[Any]) -> None:
+        """Somebody waits again, or the server has stopped."""
+        grace = self._graces.pop(wait, None)
+        if grace is not None:
+            self.timers.remove(grace)
 
     # ---- answering -----------------------------------------------------------------------
 
     def ripen(self, wait: Wait[Any]) -> None:
         """A wait is settled: answer who holds it, soon and on the loop.  From any thread."""
         self._ripe.append(wait)
-        if not self._is_flushing:
-            self._is_flushing = True
-            if not self.on_loop(self._flush):
-                self._is_flushing = False
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        loop = self.lanes.maybe_loop
+        if self._flushing is not loop:
+            self._flushing = loop if self.on_loop(self._flush) else None
 
     def _flush(self) -> None:
         """Answer those whose waits are settled: all of a batch ahead of what comes in next."""
-        self._is_flushing = False
+        self._flushing = None
         for _ in range(min(len(self._ripe), BATCH)):
             self._answer(self._ripe.popleft())
-        if self._ripe and not self._is_flushing:
-            self._is_flushing = True
-            self.on_loop(self._flush)
+        if self._ripe:
+            self._flush_soon()
 
     def _answer(self, wait: Wait[Any]) -> None:
         for hold in wait.holds:
@@ -180,7 +228,8 @@ class Parking:
         wait.deadline_s = self.clock.monotonic_s() + wait.options.timeout_s
         if wait.holds:
             self.start_timer(wait)
-        self.sharing.put_off(wait)
+        if wait.outcome is None:
+            self.sharing.put_off(wait)
 
     def start_timer(self, timed: Timed) -> None:
         """Have a wait, or what else waits here, expire at its deadline."""
@@ -196,9 +245,9 @@ class Parking:
         self.timers.set(patience, self.clock.monotonic_s() + patience_s)
         self._start_ticker()
 
-    def tick(self) -> None:
-        """Look at the clock."""
-        self.timers.advance()
+    def tick(self, *, exactly: bool = False) -> None:
+        """Look at the clock; see `TimerTable.advance`."""
+        self.timers.advance(exactly=exactly)
         self.watching.tick()
 
     # ---- the end -------------------------------------------------------------------------
@@ -214,6 +263,9 @@ class Parking:
         if self._ticker is not None:
             self._ticker.stop()
             self._ticker = None
+        for wait in tuple(self._graces):
+            self._end_grace(wait)
+            wait.leave()
         self.watching.close()
-        # What was to run on the loop will not any more.
-        self.is_draining = self._is_flushing = False
+        self._flushing = None  # what was to run on the loop will not any more
+        self.is_draining = False

@@ -19,6 +19,9 @@ FAILED: Final = "failed"
 CANCELLED: Final = "cancelled"
 EXPIRED: Final = "expired"
 
+WAIT: Final = "wait"
+ANSWER: Final = "answer"
+
 OPEN: Final = frozenset({WAITING, WORKING, INPUT})
 FINAL: Final = frozenset({DONE, FAILED, CANCELLED, EXPIRED})
 
@@ -35,6 +38,9 @@ TRANSITIONS: Final[Mapping[str, tuple[frozenset[str], str]]] = {
 ACTIONS: Final = {leads_to: action for action, (_, leads_to) in TRANSITIONS.items()}
 """The action that leads to a state."""
 
+MIN_KEEP_S: Final = 60.0
+"""Six sweeps: who waits finds what it has come to, although a nudge was lost."""
+
 MAX_EVENTS: Final = 64
 """Events of one wait that are kept for clients that come back; older ones become a gap."""
 
@@ -49,10 +55,18 @@ class RequestInfo(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):
-    """Why a wait failed: a status and a sentence for the client."""
+    """Why a wait failed: a status and a sentence for the client.
+
+    Raises:
+        ValueError: a status that is no error.
+    """
 
     status: int
     detail: str
+
+    def __post_init__(self) -> None:
+        if not 400 <= self.status <= 599:
+            raise ValueError(f"a failure has a status between 400 and 599, not {self.status}")
 
 
 class Progress(msgspec.Struct, frozen=True, array_like=True):
@@ -64,7 +78,10 @@ class Progress(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Happened(msgspec.Struct, frozen=True, array_like=True):
-    """One event of a wait: the revision that it led to, its name and its data, which is JSON."""
+    """One event of a wait: the revision that it led to, its name and its data.
+
+    The data is a JSON object: what the document of the wait had differently, or in addition.
+    """
 
     rev: int
     name: str
@@ -81,7 +98,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     `value` is JSON.  `then` names the function that makes the answer from it.
     `of` is the wait whose value answers, should the process die that was to
     turn it into the answer.  Of a record of the kind "answer" the `value` is not
-    JSON but such an answer, see `decode_answer`.  `schema` is the name under which the store has
+    JSON but such an answer, see `decode_answer`.  `waits` counts those of one key
+    that have joined it and not left.  `schema` is the name under which the store has
     the JSON Schema of the value.
     """
 
@@ -92,7 +110,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     keep_s: float
     state: str = WAITING
     rev: int = 1
-    kind: str = "wait"
+    kind: str = WAIT
     durable: bool = False
     node: str = ""
     key: str | None = None
@@ -107,6 +125,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     of: str | None = None
     attempt: int = 1
     settled_s: float = 0.0
+    waits: int = 1
 
     @property
     def is_settled(self) -> bool:
@@ -116,7 +135,12 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     @property
     def due_s(self) -> float:
         """When it has to be looked at again: to expire it, or to forget it."""
-        return self.settled_s + self.keep_s if self.is_settled else self.deadline_s
+        return self.settled_s + self.stays_s if self.is_settled else self.deadline_s
+
+    @property
+    def stays_s(self) -> float:
+        """How long it stays in the store when it is settled."""
+        return max(self.keep_s, MIN_KEEP_S)
 
 
 class KeptAnswer(msgspec.Struct, frozen=True, array_like=True, tag="answer"):
@@ -151,7 +175,16 @@ class Pointer(msgspec.Struct, frozen=True, array_like=True):
     early: Early | None = None
 
 
+class Claim(msgspec.Struct, frozen=True, array_like=True):
+    """What stands under the key of a request that may come again: its wait, and what it said."""
+
+    id: str
+    fingerprint: bytes
+
+
 _encode: Final = msgspec.msgpack.Encoder().encode
+_claim: Final = msgspec.msgpack.Decoder(Claim).decode
+_to_json: Final = msgspec.json.Encoder().encode
 _record: Final = msgspec.msgpack.Decoder(Record).decode
 _pointer: Final = msgspec.msgpack.Decoder(Pointer).decode
 _answer: Final[Callable[[bytes], KeptAnswer | KeptFile]] = msgspec.msgpack.Decoder(
@@ -192,6 +225,14 @@ def decode_answer(data: bytes) -> KeptAnswer | KeptFile:
         raise DamagedRecord(f"the store has an answer that cannot be read: {error}") from error
 
 
+def decode_claim(data: bytes) -> Claim:
+    """Who a key of requests belongs to; raises what `decode_record` does."""
+    try:
+        return _claim(data)
+    except msgspec.DecodeError as error:
+        raise DamagedRecord(f"the store has a claim that cannot be read: {error}") from error
+
+
 def changed(record: Record, action: str, now_s: float, **fields: Any) -> Record | None:
     """The record after an action, `None` if it is not possible any more.
 
@@ -204,7 +245,15 @@ def changed(record: Record, action: str, now_s: float, **fields: Any) -> Record 
     if leads_to in FINAL:
         fields["settled_s"] = now_s
     changes: dict[str, Any] = {"state": leads_to, "rev": rev, **fields}
-    return msgspec.structs.replace(record, **changes)
+    after = msgspec.structs.replace(record, **changes)
+    return with_event(after, action, _to_json(standing(after))) if action == "progress" else after
+
+
+def standing(record: Record) -> dict[str, Any]:
+    """How it stands with a wait, for people and programs: its state and how far it is."""
+    progress = record.progress
+    told = None if progress is None else msgspec.structs.asdict(progress)
+    return {"state": record.state, "progress": told}
 
 
 def with_event(record: Record, name: str, data: bytes) -> Record:
@@ -213,20 +262,47 @@ def with_event(record: Record, name: str, data: bytes) -> Record:
     return msgspec.structs.replace(record, events=events)
 
 
+INTERRUPTED: Final = Failure(500, "what worked on this was interrupted")
+
+
+def inherited(record: Record, waited_for: Record | None, now_s: float) -> Record | None:
+    """The record of an answer when its handler is no more, `None` if there is nothing to change."""
+    if waited_for is None:
+        return changed(record, "fail", now_s, failure=INTERRUPTED)
+    if not waited_for.is_settled:
+        return None
+    return changed(
+        record,
+        ACTIONS[waited_for.state],
+        now_s,
+        kind=waited_for.kind,
+        value=waited_for.value,
+        failure=waited_for.failure,
+        then=waited_for.then,
+        request=waited_for.request,
+    )
+
+
 def with_deadline(record: Record, deadline_s: float) -> Record | None:
-    """The record with another deadline, `None` if it is settled."""
-    if record.is_settled:
+    """The record with another deadline, `None` if it stays, for it is settled, or for others."""
+    if record.is_settled or (record.waits > 1 and deadline_s < record.deadline_s):
         return None
     return msgspec.structs.replace(record, deadline_s=deadline_s)
 
 
 def joined(record: Record, other: Record) -> Record:
     """The record when another wait joins it: lasting as long as the longer one, and for both."""
-    changes = {
-        "deadline_s": max(record.deadline_s, other.deadline_s),
-        "durable": record.durable or other.durable,
-        "node": together(record.node, other.node),
-    }
-    if all(getattr(record, name) == value for name, value in changes.items()):
-        return record
-    return msgspec.structs.replace(record, **changes)
+    return msgspec.structs.replace(
+        record,
+        deadline_s=max(record.deadline_s, other.deadline_s),
+        durable=record.durable or other.durable,
+        node=together(record.node, other.node),
+        waits=record.waits + 1,
+    )
+
+
+def left(record: Record, action: str, now_s: float) -> Record | None:
+    """The record when one less waits for it, which ends it by an action if it was the last."""
+    if record.is_settled or record.waits <= 1:
+        return changed(record, action, now_s)
+    return msgspec.structs.replace(record, waits=record.waits - 1)

@@ -13,9 +13,10 @@ from tarry.waiting.futures import chain, rescue, then
 from tarry.waiting.ledger import Ledger, Settled
 from tarry.waiting.lot import Lot
 from tarry.waiting.nodes import this_process
-from tarry.waiting.records import Record
+from tarry.waiting.records import CANCELLED, EXPIRED, Record
 from tarry.waiting.schemas import schema_of
 from tarry.waiting.tokens import new_id, new_secret
+from tarry.waiting.values import KnownTypes
 from tarry.waiting.verdicts import Verdict
 from tarry.waiting.waits import Wait
 
@@ -28,6 +29,7 @@ class Sharing:
     def __init__(self, parking: Lot, ledger: Ledger) -> None:
         self._parking = parking
         self.ledger = ledger
+        self.types = KnownTypes()
 
     def share(self, wait: Wait[Any]) -> "Future[Record]":
         """The future of the record of a wait, which is made now if it has none."""
@@ -66,6 +68,7 @@ class Sharing:
         error = adding.exception()
         if error is None:
             wait.record = adding.result()
+            self.types.keep(wait.record.id, wait.type)
             stored.set_result(wait.record)
             if wait.holds:  # it was shared when somebody waited already
                 self.watch(wait)
@@ -92,7 +95,14 @@ class Sharing:
         attempt = chain(
             self.share(wait), lambda record: self.ledger.change(record.id, action, **fields)
         )
+        attempt.add_done_callback(functools.partial(self._known, wait))
         return self.verdict(attempt, None if wait.options.durable else here)
+
+    def _known(self, wait: Wait[Any], attempt: "Future[Settled]") -> None:
+        """Who asked knows the state from now on, also if it waits for no news."""
+        record = attempt.result().record if attempt.exception() is None else None
+        if record is not None:
+            self._parking.on_loop(wait.take, record)
 
     def verdict(
         self, attempt: "Future[Settled]", here: Callable[[], bool] | None = None
@@ -106,9 +116,13 @@ class Sharing:
                 raise StoreUnavailable from error
             return here()
 
-        attempt.add_done_callback(self._attempted)
-        accepted = then(attempt, lambda settled: settled.accepted)
+        accepted = then(self.told(attempt), lambda settled: settled.accepted)
         return Verdict(rescue(accepted, StoreError, without_store))
+
+    def told(self, attempt: "Future[Settled]") -> "Future[Settled]":
+        """The attempt itself, of which those who wait here will hear."""
+        attempt.add_done_callback(self._attempted)
+        return attempt
 
     def _attempted(self, attempt: "Future[Settled]") -> None:
         if attempt.exception() is None:
@@ -118,21 +132,38 @@ class Sharing:
         """Have the record expire when the wait does."""
         if wait.stored is not None:
             until_s = self._parking.clock.wall_s() + wait.options.timeout_s
-            chain(wait.stored, lambda record: self.ledger.put_off(record.id, until_s))
+            chain(wait.stored, lambda record: self.ledger.put_off(record, until_s))
 
     def expire(self, wait: Wait[Any]) -> None:
         """Its time is over, here at least: the store decides between this and a wake."""
-        now_s = self._parking.clock.wall_s()
-        expired = chain(self.share(wait), lambda record: self.ledger.expire(record.id, now_s))
+        expired = chain(self.share(wait), lambda record: self.ledger.leave(record.id, "expire"))
+        expired.add_done_callback(self._attempted)
         on_loop = self._parking.on_loop
         expired.add_done_callback(lambda future: on_loop(self._expired, wait, future))
+
+    def expire_record(self, id: str) -> None:
+        """Have a record expire whose deadline is over; who watches it hears of it."""
+        self.told(self.ledger.expire(id))
 
     def _expired(self, wait: Wait[Any], expired: "Future[Settled]") -> None:
         record = expired.result().record if expired.exception() is None else None
         if record is not None:
             wait.take(record)
         # Others may wait longer under the same key, or the store cannot be asked.
-        wait.give_up()
+        wait.give_up(EXPIRED)
+
+    def leave(self, wait: Wait[Any]) -> None:
+        """Nobody waits for it here any more."""
+        left = chain(self.share(wait), lambda record: self.ledger.leave(record.id, "cancel"))
+        left.add_done_callback(self._attempted)
+        on_loop = self._parking.on_loop
+        left.add_done_callback(lambda future: on_loop(self._left, wait, future))
+
+    def _left(self, wait: Wait[Any], left: "Future[Settled]") -> None:
+        record = left.result().record if left.exception() is None else None
+        if record is not None:
+            wait.take(record)
+        wait.give_up(CANCELLED)
 
     # ---- hearing of it -------------------------------------------------------------------
 

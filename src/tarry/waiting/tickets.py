@@ -17,11 +17,12 @@ from tarry.app.failures import as_http_error
 from tarry.app.lanes import Lanes
 from tarry.app.request import request_of
 from tarry.exchange import Exchange
+from tarry.message.preferences import preference_applied
 from tarry.timing import Timed
 from tarry.waiting import records
 from tarry.waiting.answers import kept
-from tarry.waiting.documents import handed_over
-from tarry.waiting.ledger import Ledger
+from tarry.waiting.documents import handed_over, preferences_of
+from tarry.waiting.ledger import Ledger, Settled
 from tarry.waiting.lot import Lot
 from tarry.waiting.nodes import this_process
 from tarry.waiting.options import DURABLE, WaitOptions
@@ -39,6 +40,7 @@ class Tickets:
         self._parking = parking
         self._ledger = ledger
         self._answerer = answerer
+        self._adopted: set[str] = set()
 
     # ---- routes with ticket=True ---------------------------------------------------------
 
@@ -65,7 +67,7 @@ class Tickets:
             created_s=now_s,
             deadline_s=now_s + options.timeout_s if of is None else of.deadline_s + _GRACE_S,
             keep_s=options.keep_s,
-            kind="answer",
+            kind=records.ANSWER,
             durable=True,
             node=this_process(),
             owner=options.owner,
@@ -87,6 +89,9 @@ class Tickets:
             return
         late = functools.partial(self._late, exchange, record.id)
         response = handed_over(record, self._parking.addresses, exchange)
+        applied = preference_applied(preferences_of(exchange), patience_s(exchange, DURABLE.hold_s))
+        if applied:
+            response.headers["preference-applied"] = applied
         self._answerer.detach(exchange, response, late)
 
     # ---- what the handler comes to -----------------------------------------------------------
@@ -109,6 +114,26 @@ class Tickets:
 
     def _tell(self, id: str, action: str, **fields: Any) -> None:
         self._parking.sharing.verdict(self._ledger.change(id, action, **fields))
+
+    # ---- answers without a handler ---------------------------------------------------------
+
+    def adopt(self, record: Record) -> "Future[Settled]":
+        """Settle an answer whose process is no more, now or when what it waited for is there."""
+        if record.of is not None and record.id not in self._adopted:
+            self._adopted.add(record.id)
+            of = record.of
+
+            def take(waited_for: Record) -> None:
+                if waited_for.is_settled:
+                    self._parking.watching.unwatch(of, take)
+                    self._adopted.discard(record.id)
+                    self._inherit(record)
+
+            self._parking.watching.watch(of, take)
+        return self._inherit(record)
+
+    def _inherit(self, record: Record) -> "Future[Settled]":
+        return self._parking.sharing.told(self._ledger.inherit(record))
 
     @property
     def lanes(self) -> Lanes:

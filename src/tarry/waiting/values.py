@@ -1,6 +1,7 @@
 """The values of waits: checked against their type before they settle anything, kept as JSON."""
 
 import functools
+import threading
 from typing import Any, Final
 
 from tarry.app.faults import ConversionError
@@ -32,7 +33,8 @@ class ValueType:
     @property
     def name(self) -> str:
         """The type for people, such as `Decision` or `list[int]`."""
-        return getattr(self.annotation, "__name__", None) or str(self.annotation)
+        annotation = self.annotation
+        return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
     def read(self, data: bytes) -> Any:
         """A value from JSON.
@@ -51,7 +53,9 @@ class ValueType:
         Raises:
             BadValue: it does not fit.
         """
-        if type(value) is self.annotation and type(value) in _SAME_IN_JSON:
+        is_same = type(value) is self.annotation and type(value) in _SAME_IN_JSON
+        # Other text may have half a surrogate pair, which cannot be sent.
+        if is_same and (type(value) is not str or value.isascii()):
             return value
         return self.read(self.write(value))
 
@@ -65,6 +69,30 @@ class ValueType:
             return to_json(value)
         except (TypeError, ValueError, RecursionError) as error:
             raise BadValue(f"the value has no form in JSON: {error}") from None
+
+
+MAX_KNOWN_TYPES: Final = 10_000
+
+
+class KnownTypes:
+    """The types of the waits that this process has made, the newest of them, by their ids."""
+
+    __slots__ = ("_lock", "_types")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._types: dict[str, ValueType] = {}
+
+    def keep(self, id: str, type: ValueType) -> None:
+        """Remember a type; from any thread."""
+        with self._lock:
+            self._types[id] = type
+            if len(self._types) > MAX_KNOWN_TYPES:
+                del self._types[next(iter(self._types))]
+
+    def get(self, id: str) -> ValueType | None:
+        """The type of a wait, `None` if it is not known here."""
+        return self._types.get(id)
 
 
 @functools.cache

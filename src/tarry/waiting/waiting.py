@@ -11,17 +11,23 @@ from tarry.exchange import Exchange
 from tarry.state.opening import open_store
 from tarry.state.store import Store
 from tarry.timing import Clock, Duration, SystemClock
-from tarry.waiting.addresses import Addresses
+from tarry.waiting import scripts
+from tarry.waiting.addresses import DEFAULT_PREFIX, Addresses
 from tarry.waiting.feeds import Feeds
 from tarry.waiting.ledger import Ledger
+from tarry.waiting.lookup import Lookup, OwnerOf
 from tarry.waiting.options import EPHEMERAL, ParkKeywords, wait_options
 from tarry.waiting.parking import DEFAULT_MAX_PARKED, Parking
 from tarry.waiting.records import Failure
+from tarry.waiting.repeats import Repeats
+from tarry.waiting.routes import checked_prefix, register
+from tarry.waiting.ticket_routes import TicketRoutes
 from tarry.waiting.tickets import Tickets
 from tarry.waiting.topics import Topic
 from tarry.waiting.values import BadValue, value_type
 from tarry.waiting.verdicts import Verdict
 from tarry.waiting.waits import Wait
+from tarry.waiting.wake_routes import WakeRoutes
 
 DEFAULT_STORE: Final = "sqlite"
 
@@ -36,25 +42,53 @@ class Waiting:
         *,
         clock: Clock | None = None,
         max_parked: int = DEFAULT_MAX_PARKED,
+        max_parked_per_client: int | None = None,
         base_url: str = "",
+        prefix: str = DEFAULT_PREFIX,
     ) -> None:
         clock = clock or SystemClock()
         self._address = store if isinstance(store, str) else None
         self._is_closed = False
         self.ledger = Ledger(open_store(store) if isinstance(store, str) else store, clock)
-        self.addresses = Addresses(base_url=base_url)
+        self.addresses = Addresses(checked_prefix(prefix), base_url)
         self.parking = Parking(
             dispatcher.lanes,
             self.ledger,
             clock,
             self.addresses,
             max_parked=max_parked,
+            max_parked_per_client=max_parked_per_client,
         )
         dispatcher.lanes.on_drain(self.parking.drain)
-        tickets = self.parking.tickets = Tickets(self.parking, self.ledger, dispatcher.answerer)
-        dispatcher.set_on_ticket(tickets.begin)
+        self.parking.tickets = Tickets(self.parking, self.ledger, dispatcher.answerer)
+        dispatcher.set_on_ticket(self.parking.tickets.begin)
         self._feeds = Feeds(self.parking, self.ledger)
         dispatcher.binders[Wait] = self._injected
+        self.lookup = Lookup(self.parking)
+        self._repeats = Repeats(self.parking, self.lookup)
+        tickets = TicketRoutes(self.parking, self.addresses, self.lookup)
+        wakes = WakeRoutes(self, self.parking, self.addresses, self.lookup)
+        register(dispatcher, prefix, tickets, wakes)
+        scripts.register(dispatcher, self.addresses.prefix)
+
+    @property
+    def owner_of(self) -> OwnerOf:
+        """Tells whose a request is, for waits that have an owner; nobody's unless it is set."""
+        return self.lookup.owner_of
+
+    @owner_of.setter
+    def owner_of(self, owner_of: OwnerOf) -> None:
+        self.lookup.owner_of = owner_of
+
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from; another one is set before the application starts."""
+        return self.parking.clock
+
+    @clock.setter
+    def clock(self, clock: Clock) -> None:
+        self.ledger.clock = clock
+        self.parking.use_clock(clock)
 
     def _injected(self, exchange: Exchange, context: BinderContext) -> Wait[Any]:
         """The argument `wait: Wait[T]` of a handler."""
@@ -64,7 +98,10 @@ class Waiting:
 
     def park(self, kind: Any, **options: Unpack[ParkKeywords]) -> Wait[Any]:
         """A new wait; see `App.park`."""
-        return self.parking.make(Any if kind is object else kind, wait_options(**options))
+        chosen, kind = wait_options(**options), Any if kind is object else kind
+        return (
+            self._repeats.park(kind, chosen) if chosen.durable else self.parking.make(kind, chosen)
+        )
 
     def wake(self, name: str, value: Any) -> Verdict:
         """Settle a wait with a value; see `App.wake`."""

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
 
+from tarry.app.current import of_task
 from tarry.app.deferred import Awaited, Deferred, Settler
 from tarry.exchange import Exchange
 from tarry.timing import Duration, Timed, seconds
@@ -193,10 +194,10 @@ class Wait(Timed, Deferred, Generic[T]):
         except BadValue as error:
             return FAILED, Failure(500, str(error))
 
-    def give_up(self) -> None:
-        """Let it end here as expired, whatever the store says."""
+    def give_up(self, state: str) -> None:
+        """Let it end here, expired or cancelled, although it may go on for others."""
         if self.outcome is None:
-            self.outcome = EXPIRED, None
+            self.outcome = state, None
             self._parking.ripen(self)
 
     def expire(self) -> None:
@@ -205,6 +206,13 @@ class Wait(Timed, Deferred, Generic[T]):
             self._settle((EXPIRED, None), "expire")
         else:
             self._parking.sharing.expire(self)
+
+    def leave(self) -> None:
+        """Nobody waits for it here any more: that is its end, unless others have joined it."""
+        if self.stored is None:
+            self._settle((CANCELLED, None), "cancel")
+        elif self.outcome is None:
+            self._parking.sharing.leave(self)
 
     # ---- waiting -------------------------------------------------------------------------
 
@@ -230,7 +238,7 @@ class Wait(Timed, Deferred, Generic[T]):
             TooManyParked: as many requests wait as may.
         """
         awaited = Awaited(self._parking.lanes)
-        hold = self._parking.attach(self, self._parking.exchange_here(), awaited)
+        hold = self._parking.attach(self, of_task.get(), awaited)
         try:
             return (yield from awaited.result().__await__())  # type: ignore[no-any-return]  # because the value has been checked
         finally:

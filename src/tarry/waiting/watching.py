@@ -5,6 +5,7 @@ written, and from a sweep now and then, since a nudge can be lost: that costs
 seconds, never an answer.
 """
 
+import functools
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -14,12 +15,15 @@ from typing import Final
 from tarry.state.store import Changes
 from tarry.timing import NEVER, Clock
 from tarry.waiting.ledger import RECORD, Ledger
-from tarry.waiting.records import Record
+from tarry.waiting.records import DamagedRecord, Record
 
 logger: Final = logging.getLogger("tarry")
 
 SWEEP_S: Final = 10.0
 """How long an answer is late at most if nudges get lost."""
+
+SWEPT_AT_ONCE: Final = 1000
+"""Waits that are expired or forgotten by one sweep; if there are more, the next one comes soon."""
 
 BATCH: Final = 500
 """Waits that are read, or answered, in one go; what else the loop has to do comes between."""
@@ -36,7 +40,7 @@ class Watching:
 
     def __init__(self, ledger: Ledger, clock: Clock, on_loop: OnLoop) -> None:
         self._ledger = ledger
-        self._clock = clock
+        self.clock = clock
         self._on_loop = on_loop
         self._takers: dict[str, list[Take]] = {}
         self._lookers: dict[str, Callable[[], None]] = {}
@@ -111,13 +115,15 @@ class Watching:
     def _listen(self) -> None:
         store = self._ledger.store
         self._stop_listening = store.watch(self._nudge)
-        self._next_sweep_s = self._clock.monotonic_s() + SWEEP_S
+        self._next_sweep_s = self.clock.monotonic_s() + SWEEP_S
         self._nudged()
 
     def _nudge(self) -> None:
         self._on_loop(self._nudged)
 
     def _nudged(self) -> None:
+        if self._stop_listening is None:
+            return  # closed meanwhile
         if self._is_looking:
             self._looks_again = True
             return
@@ -136,25 +142,36 @@ class Watching:
         self._look_at(*(tuple(self._lookers) if is_first else found.logs))
         ids = (key.removeprefix(RECORD) for key in found.keys)
         self._read([id for id in ids if id in self._takers])
-        if self._stop_listening is not None and (is_more or self._looks_again):
+        if is_more or self._looks_again:
             self._nudged()
 
     def _read(self, ids: Iterable[str]) -> None:
         wanted = list(ids)
         for start in range(0, len(wanted), BATCH):
-            self._ledger.read(*wanted[start : start + BATCH]).add_done_callback(self._found)
+            batch = wanted[start : start + BATCH]
+            found = functools.partial(self._found, batch)
+            self._ledger.read(*batch).add_done_callback(found)
 
-    def _found(self, records: "Future[list[Record | None]]") -> None:
+    def _found(self, ids: list[str], records: "Future[list[Record | None]]") -> None:
         if records.exception() is None:
             self._news.extend(record for record in records.result() if record is not None)
             self._tell_soon()
+        elif isinstance(records.exception(), DamagedRecord) and len(ids) > 1:
+            for id in ids:  # one that cannot be read is no reason not to read the others
+                self._read([id])
 
     def tick(self) -> None:
         """Look at the clock: sweep when it is time."""
-        if self._clock.monotonic_s() < self._next_sweep_s:
+        if self.clock.monotonic_s() < self._next_sweep_s:
             return
-        self._next_sweep_s = self._clock.monotonic_s() + SWEEP_S
-        self._ledger.sweep()
+        self._next_sweep_s = self.clock.monotonic_s() + SWEEP_S
+        # What the sweep itself has written, nobody else tells this process.
+        swept = self._ledger.sweep(SWEPT_AT_ONCE)
+        swept.add_done_callback(lambda swept: self._on_loop(self._swept, swept))
+
+    def _swept(self, swept: "Future[int]") -> None:
+        if swept.exception() is None and swept.result() >= SWEPT_AT_ONCE:
+            self._next_sweep_s = self.clock.monotonic_s()  # there is more
         self._read(self._takers)
         self._look_at(*self._lookers)
 
@@ -163,6 +180,7 @@ class Watching:
         if self._stop_listening is not None:
             self._stop_listening()
             self._stop_listening = None
+        self._next_sweep_s = NEVER
         self._takers.clear()
         self._lookers.clear()
         self._news.clear()
