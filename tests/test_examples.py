@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import ast
 import json
+import queue
 import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from importlib import import_module
+from operator import itemgetter
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
 
 from tarry.testing import SocketClient
+from tests.wire import TIMEOUT_S, Wire
 
 FOLDER = Path(__file__).parent.parent / "examples"
 FILES = sorted(FOLDER.glob("*.py"))
@@ -89,6 +95,25 @@ def errors(client):
 
 
 @example
+def approval(client):
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    asked = client.post("/ask", headers=form, data=b"what=a chair&euros=120")
+    assert asked.status == 202
+    ticket = asked.json()["links"]["self"]
+    said, _, link = client.get(ticket).json()["progress"]["text"].rpartition(" ")
+    assert said == "The boss is asked for a chair at 120.00 euros."
+
+    link = urlsplit(link).path
+
+    assert client.get(f"{ticket}/result").status == 409
+    assert client.get(link).status == 200
+    assert client.post(link, headers=form, data=b"true").json()["accepted"]
+    assert client.post(link, headers=form, data=b"false").status == 409
+    assert client.get(ticket).headers["location"] == f"{ticket}/result"
+    assert "The boss says yes" in client.get(f"{ticket}/result").text
+
+
+@example
 def controllers(client):
     dune, solaris = {"title": "Dune", "author": "Herbert"}, {"title": "Solaris", "author": "Lem"}
     assert client.get("/books").json() == [dune]
@@ -152,6 +177,13 @@ def upload(client):
     assert len([*Path("uploads").iterdir()]) == 3
 
 
+def until(condition):
+    """Wait for something that another thread does at any moment."""
+    end_s = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < end_s, "it did not happen"
+
+
 def _name(value):
     return value if isinstance(value, str) else ""
 
@@ -213,8 +245,67 @@ def test_chat(tmp_path, monkeypatch):
         assert client.get("/messages?after=1").json() == [{"id": 2, "data": hello}]
 
 
+class Timers:
+    """In the place of `threading.Timer`: they wait for the test, which ends the shortest first."""
+
+    def __init__(self):
+        self._started = queue.SimpleQueue()
+
+    def __call__(self, seconds, function, arguments):
+        return SimpleNamespace(start=lambda: self._started.put((seconds, function, arguments)))
+
+    def started(self, count):
+        """The next timers, when they have been started, in the order in which they end."""
+        return sorted(
+            (self._started.get(timeout=TIMEOUT_S) for _ in range(count)), key=itemgetter(0)
+        )
+
+
+def test_hang(monkeypatch):
+    """1.0 and 1.5 s together take 1.5 s: both begin before one of them ends."""
+    from examples import hang
+
+    monkeypatch.setattr(hang.threading, "Timer", timers := Timers())
+    with hang.app.start(access_log=False) as server, Wire(server.url) as world:
+        with Wire(server.url) as hello:
+            world.send(b"GET /hang/1.5/World HTTP/1.1\r\nhost: a\r\n\r\n")
+            hello.send(b"GET /hang/1.0/Hello HTTP/1.1\r\nhost: a\r\n\r\n")
+            shorter, longer = timers.started(2)
+            assert [shorter[0], longer[0]] == [1.0, 1.5]
+
+            shorter[1](*shorter[2])
+            assert hello.read().body == b"Hello"
+        longer[1](*longer[2])
+        assert world.read().body == b"World"
+
+
+def test_hang_with_real_timers():
+    from examples import hang
+
+    with hang.app.start(access_log=False) as server, SocketClient(server.url) as client:
+        assert client.get("/hang/0.01/Hello").text == "Hello"
+
+
+def test_rendezvous():
+    from examples import rendezvous
+
+    with rendezvous.app.start(access_log=False) as server, SocketClient(server.url) as client:
+        assert client.get("/stop/").text == "stop"
+        with ExitStack() as stack:
+            wires = [stack.enter_context(Wire(server.url)) for _ in range(4)]
+            for number, wire in enumerate(wires):
+                wire.send(b"GET /req/ HTTP/1.1\r\nhost: a\r\n\r\n")
+                until(lambda count=number + 1: len(rendezvous.waiting) == count)
+            wires[1].socket.close()
+            until(lambda: rendezvous.waiting[1].state == "cancelled")
+
+            for wire in (wires[0], wires[2], wires[3]):
+                assert client.get("/stop/").text == "stop"
+                assert wire.read().body == b"done"
+
+
 def test_every_example_has_a_test():
-    tested = {*ASK, "chat", "events", "two_apps"}
+    tested = {*ASK, "chat", "events", "hang", "rendezvous", "two_apps"}
 
     assert {file.stem for file in FILES} == tested
 

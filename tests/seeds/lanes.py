@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import contextlib
 import functools
 import queue
@@ -11,6 +9,8 @@ from collections import deque
 
 import pytest
 
+from tarry import Response
+from tarry.waiting.waits import Wait
 from tests.wire import TIMEOUT_S, Wire
 
 both_lanes = pytest.mark.parametrize("lane", ["async def", "def"])
@@ -52,25 +52,21 @@ def reply_to(url, path, *fields, method="GET", body=None):
 
 
 class WaitingRoom:
-    """Requests that wait for a result, the first to come first.
-
-    It is made of what asyncio has; an application can hold requests until
-    another one, or a thread, has their results.
-    """
+    """Holds requests until another one, or a thread, has their results, the first to come first."""
 
     def __init__(self):
         self._there = {}
         self._waiting = deque()
         self._entered = queue.SimpleQueue()
 
-    async def wait(self, name=""):
-        """What is there already under a name, or else what `wake` brings."""
+    def enter(self, app, name):
+        """What is there already under a name, or else a wait for what `wake` brings."""
         if name in self._there:
             return self._there.pop(name)
-        future = concurrent.futures.Future()
-        self._waiting.append((name, future))
+        wait = app.park(object, then=answer)
+        self._waiting.append((name, wait))
         self._entered.put(name)
-        return await asyncio.wrap_future(future)
+        return wait
 
     def put(self, result, name):
         """Have a result there before anybody asks for it."""
@@ -80,37 +76,29 @@ class WaitingRoom:
         """Give a result, from any thread, to who waits under a name, or to the first."""
         found = next(each for each in self._waiting if name in (None, each[0]))
         self._waiting.remove(found)
-        found[1].set_result(result)
+        assert found[1].wake(result)
 
     def until_entered(self):
         """The name of the next request that has begun to wait; for a test."""
         return self._entered.get(timeout=TIMEOUT_S)
 
 
-class Awaited:
-    """What a request has waited for, as an argument of its handler."""
-
-    def __init__(self, result):
-        self.result = result
+def answer(value):
+    """A text, or a response by its parts."""
+    return Response(**value) if isinstance(value, dict) else value
 
 
 def add_waiting_route(app, lane, path, room):
     """A route `path` with a parameter `name`; its answer is what the room brings under it.
 
-    An `async def` waits by itself.  A `def` would hold its thread, so what it
-    waits for comes as an argument, made by an `async def` before the thread is
-    taken; with the waits (`app.park`) it can ask by itself.
+    An `async def` awaits it, a `def` returns the wait and gives its thread back.
     """
 
     async def wait(name: str):
-        return await room.wait(name)
+        entered = room.enter(app, name)
+        return answer(await entered if isinstance(entered, Wait) else entered)
 
-    async def awaited(name: str):
-        return Awaited(await room.wait(name))
+    def wait_returned(name: str):
+        return room.enter(app, name)
 
-    def hand_on(name: str, awaited: Awaited):
-        return awaited.result
-
-    if lane == "def":
-        app.binder(Awaited)(awaited)
-    app.add_route(path, hand_on if lane == "def" else wait)
+    app.add_route(path, wait_returned if lane == "def" else wait)

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from tarry import App, Headers, Request, Response, RouteError
+from tarry import App, Headers, Request, RouteError
 from tests.seeds.lanes import (
     WaitingRoom,
     add_waiting_route,
@@ -131,7 +131,8 @@ def test_cross_request_resume(lane, waker):
     add_waiting_route(app, lane, "/test/{name}", room)
 
     def put_response(name: str):
-        room.wake(Response("Hello, world!", 203, {"Server": "Python"}), name=name)
+        parts = {"body": "Hello, world!", "status": 203, "headers": {"Server": "Python"}}
+        room.wake(parts, name=name)
         return "put"
 
     app.post("/put/{name}")(in_lane(lane, put_response))

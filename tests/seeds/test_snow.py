@@ -1,11 +1,13 @@
 """What Snow promised, one test for each row of its acceptance table.
 
-How long a request may wait (`TimeoutFuture(5)`) is not here: deadlines come
-with the waits.  Order is shown by who is answered before whom, not by clocks.
+Order is shown by who is answered before whom, and how long a request may wait
+by a clock that jumps.
 """
 
 from __future__ import annotations
 
+import queue
+import select
 import socket
 import threading
 from typing import Annotated
@@ -13,6 +15,7 @@ from typing import Annotated
 import pytest
 
 from tarry import App, Body, Groups, Stream
+from tarry.testing import JumpingClock
 from tests.seeds.lanes import (
     WaitingRoom,
     add_waiting_route,
@@ -139,6 +142,35 @@ def test_stop_releases_req_first_come_first_served(lane, waiting):
             assert reply_to(url, f"/stop/done-{number}").body == b"stop"
             with wire:
                 assert wire.read().body == f"done-{number}".encode()
+
+
+@both_lanes
+def test_async_ends_when_its_time_is_over(lane):
+    """`TimeoutFuture(5)`: not after four seconds, when that of three has ended, but after five."""
+    app = App()
+    app.clock = clock = JumpingClock()
+    entered = queue.SimpleQueue()
+
+    def returned(seconds: int):
+        entered.put(seconds)
+        return app.park(str, timeout=seconds, default="time-out")
+
+    async def awaited(seconds: int):
+        return await returned(seconds)
+
+    app.add_route("/async/{seconds}", awaited if lane == "async def" else returned)
+    app.add_route("/home/", in_lane(lane, lambda: "home"))
+    with served(app) as url, Wire(url) as longer, Wire(url) as shorter:
+        longer.send(message("/async/5"))
+        shorter.send(message("/async/3"))
+        assert {entered.get(timeout=TIMEOUT_S) for _ in range(2)} == {3, 5}
+        assert reply_to(url, "/home/").body == b"home"  # so both have come to wait
+        clock.advance(4)
+        assert shorter.read().body == b"time-out"
+        assert reply_to(url, "/home/").body == b"home"
+        assert not select.select([longer.socket], [], [], 0)[0]
+        clock.advance(2)
+        assert longer.read().body == b"time-out"
 
 
 # ── one client's slowness is its own ──────────────────────────────────────────────────────
