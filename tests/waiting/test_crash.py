@@ -110,6 +110,8 @@ def test_the_others_wait_on_and_a_new_server_wakes_them(crashed):
             for token, ticket, number in waits[WOKEN:]:
                 assert json.loads(client.post(f"/wake/{token}?value={number}").body) is True
                 assert desk.wait(ticket, 0) == int(number)
+            for _, ticket, number in waits[:WOKEN]:
+                assert json.loads(client.get(f"/-/t/{ticket}/result").body) == int(number)
             # What was woken before the crash stays so.
             for token, _, _ in waits[:3]:
                 assert json.loads(client.post(f"/wake/{token}?value=0").body) is False

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from hypothesis.stateful import run_state_machine_as_test as run
 
 from tarry.state.memory import MemoryStore
@@ -23,11 +23,12 @@ from tarry.testing import JumpingClock
 from tarry.waiting import records
 from tarry.waiting.ledger import KEY, SCHEMA, Ledger
 from tarry.waiting.records import CANCELLED, DONE, EXPIRED, FAILED
+from tarry.waiting.tokens import wake_token
 from tests.waiting.linked import Hub
 from tests.waiting.nodes import Node
 
 STEPS = int(os.environ.get("TARRY_MACHINE_STEPS", "30"))
-EXAMPLES = {"memory": 60, "sqlite": 12}
+EXAMPLES = {"memory": 120, "sqlite": 12}
 if "TARRY_MACHINE_EXAMPLES" in os.environ:
     EXAMPLES = dict.fromkeys(EXAMPLES, int(os.environ["TARRY_MACHINE_EXAMPLES"]))
 KINDS = [kind for kind in EXAMPLES if find_spec(f"tarry.state.{kind}")]
@@ -115,7 +116,8 @@ class WaitingMachine(RuleBasedStateMachine):
     """Does things to nodes, and looks whether everybody gets what the model says."""
 
     kind: str
-    waits = Bundle("waits")
+    numbers = st.integers(0, 5)
+    mostly = st.sampled_from([True, True, True, False])
     keys = st.sampled_from(["a", "a", "b"])
     places = st.integers(0, 1)
 
@@ -163,7 +165,6 @@ class WaitingMachine(RuleBasedStateMachine):
     # ---- parking -------------------------------------------------------------------------
 
     @rule(
-        target=waits,
         place=places,
         kind=st.sampled_from(["plain", "shared", "key", "key", "durable", "durable key"]),
         key=keys,
@@ -203,8 +204,16 @@ class WaitingMachine(RuleBasedStateMachine):
         self.known.append(known)
         self.look()
         if asked != "later":
-            self.ask(known, asked == "awaited")
-        return known
+            self.ask_for(known, asked == "awaited")
+
+    def pick(self, number, is_open=True, alive=True):
+        """One of the waits that there are; `None` if there is none of this kind."""
+        some = [
+            each
+            for each in self.known
+            if each.story.is_open is is_open and (not alive or each.node in self.nodes)
+        ]
+        return some[-1 - number % len(some)] if some else None
 
     def story_of(self, key, deadline_s):
         """The one that a new wait begins, or joins."""
@@ -228,9 +237,10 @@ class WaitingMachine(RuleBasedStateMachine):
             last_s = max(last_s, story.settled_s + KEEP_S)
         story.due_s = last_s + KEEP_S + 1.0
 
-    @rule(known=waits, timeout_s=st.sampled_from([3.25, 60.25, 300.25]))
-    def put_off(self, known, timeout_s):
-        if known.node not in self.nodes:
+    @rule(number=numbers, is_open=mostly, timeout_s=st.sampled_from([3.25, 60.25, 300.25]))
+    def put_off(self, number, is_open, timeout_s):
+        known = self.pick(number, is_open)
+        if known is None:
             return
         self.do(known.wait, timeout_s)
         story, deadline_s = known.story, self.now_s + timeout_s
@@ -243,10 +253,13 @@ class WaitingMachine(RuleBasedStateMachine):
 
     # ---- waiting -------------------------------------------------------------------------
 
-    @rule(known=waits, awaited=st.booleans())
-    def ask(self, known, awaited):
-        if known.node not in self.nodes:
-            return
+    @rule(number=numbers, is_open=mostly, awaited=st.booleans())
+    def ask(self, number, is_open, awaited):
+        known = self.pick(number, is_open)
+        if known is not None:
+            self.ask_for(known, awaited)
+
+    def ask_for(self, known, awaited):
         awaited = awaited and known.hold_s is None
         exchange = self.do(known.node.ask, known.wait, awaited=awaited)
         waiter = Waiter(known, exchange, awaited, self.now_s)
@@ -257,7 +270,7 @@ class WaitingMachine(RuleBasedStateMachine):
         self.asked.append(waiter)
         self.look()
 
-    @rule(number=st.integers(0, 5))
+    @rule(number=numbers)
     def disconnect(self, number):
         waiting = [
             each
@@ -297,9 +310,10 @@ class WaitingMachine(RuleBasedStateMachine):
         if story.is_open and not story.waiting:
             self.settle(story, state)
 
-    @rule(known=waits, place=places)
-    def come_back(self, known, place):
-        if known.story.record is None:
+    @rule(number=numbers, is_open=mostly, place=places)
+    def come_back(self, number, is_open, place):
+        known = self.pick(number, is_open, alive=False)
+        if known is None or known.story.record is None:
             return
         node = self.nodes[place]
         reader = Reader(node, known.story, [])
@@ -339,8 +353,18 @@ class WaitingMachine(RuleBasedStateMachine):
             state = {"wake": DONE, "fail": FAILED, "cancel": CANCELLED}[verb]
             self.settle(story, state, value, by, nudges)
 
-    @rule(known=waits, verb=VERBS, place=places, by_token=st.booleans(), nudges=st.booleans())
-    def decide(self, known, verb, place, by_token, nudges):
+    @rule(
+        number=numbers,
+        is_open=mostly,
+        verb=VERBS,
+        place=places,
+        by_token=st.booleans(),
+        nudges=st.booleans(),
+    )
+    def decide(self, number, is_open, verb, place, by_token, nudges):
+        known = self.pick(number, is_open, alive=False)
+        if known is None:
+            return
         value, story = next(self.values), known.story
         self.hub.loses_nudges = not nudges
         if by_token and story.record is not None:
@@ -382,9 +406,10 @@ class WaitingMachine(RuleBasedStateMachine):
                 self.pointers[key] = value
         self.look()
 
-    @rule(known=waits)
-    def progress(self, known):
-        if known.node not in self.nodes or known.story.record is None:
+    @rule(number=numbers, is_open=mostly)
+    def progress(self, number, is_open):
+        known = self.pick(number, is_open)
+        if known is None or known.story.record is None:
             return
 
         async def act():
@@ -437,14 +462,21 @@ class WaitingMachine(RuleBasedStateMachine):
             waiter.allowed.add((HANDED_OVER, None))
             known.holds.remove(waiter)
 
-    @rule(place=places, ending=st.sampled_from(["crash", "stop", "wake and crash"]), data=st.data())
-    def end(self, place, ending, data):
+    @rule(
+        place=places,
+        ending=st.sampled_from(["crash", "stop", "wake and crash"]),
+        number=numbers,
+        really=st.sampled_from([True, False]),
+    )
+    def end(self, place, ending, number, really):
+        if not really:
+            return  # too often, and nothing lives long enough
         node = self.nodes[place]
         if ending == "wake and crash":
-            shared = [each for each in self.stories if each.record is not None]
-            if not shared:
+            known = self.pick(number, alive=False)
+            if known is None or known.story.record is None:
                 return
-            story = data.draw(st.sampled_from(shared), "story")
+            story = known.story
             value = next(self.values)
             node.store.tells = False
             self.do(lambda: self.wake_untold(node, story, value))
@@ -467,7 +499,7 @@ class WaitingMachine(RuleBasedStateMachine):
         self.look()
 
     def wake_untold(self, node, story, value):
-        node.waiting.wake(records_token(story.record), value)
+        node.waiting.wake(wake_token(story.record.id, story.record.secret), value)
 
     def drained(self, node):
         for known in self.known:
@@ -523,11 +555,12 @@ class WaitingMachine(RuleBasedStateMachine):
             elif story.is_open:
                 self.compare_plain(story)
         for key, there in list(self.pointers.items()):
-            if isinstance(there, Story) and there.due_s < self.now_s:
-                (entry,) = self.hub.store.get(KEY + key).result()
-                if entry is None:
-                    assert not there.is_open, "a key was forgotten that names an open wait"
-                    del self.pointers[key]
+            (entry,) = self.hub.store.get(KEY + key).result()
+            if entry is None:
+                assert isinstance(there, Story), "an early wake was forgotten"
+                assert not there.is_open, "a key was forgotten that names an open wait"
+                assert there.due_s < self.now_s
+                del self.pointers[key]
 
     def compare(self, story, record):
         if record is None:
@@ -624,12 +657,6 @@ class WaitingMachine(RuleBasedStateMachine):
             self.ledger.sweep().result()
         left = [key for key, _ in self.hub.store.scan("").result() if not key.startswith(SCHEMA)]
         assert not left, "something is left behind"
-
-
-def records_token(record):
-    from tarry.waiting.tokens import wake_token
-
-    return wake_token(record.id, record.secret)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -323,6 +323,19 @@ def test_a_durable_wait_that_cannot_be_stored_is_503(caplog):
     assert "the disk is full" in caplog.text
 
 
+def test_a_value_that_came_early_is_there_although_the_store_has_forgotten_it():
+    async def test(node):
+        await node.waiting.wake("k", 7)
+        wait = await node.park(int, key="k", timeout="1d").shared()
+        node.clock.advance(10_000)
+        await asyncio.wrap_future(node.waiting.ledger.sweep())
+        exchange = node.ask(wait)
+        await waited(exchange)
+        assert exchange.told == (200, 7)
+
+    with_node(test)
+
+
 # ---- time --------------------------------------------------------------------------------
 
 
