@@ -48,8 +48,11 @@ class App(Registrar):
     that it is 413.  What requests wait for is kept in `store`: "sqlite", which
     is the file `.tarry/state.db` in the current folder and made when there is
     something to keep, "sqlite:PATH", "memory", or a `Store` of your own, which
-    you close.  With `debug` an unexpected error shows its traceback, to
-    clients on this machine only.
+    you close.  `max_parked` requests may wait, and `max_parked_per_client` of
+    one address; beyond that it is 503.  URLs that are handed out begin with
+    `base_url`, else with what the client called this server; the addresses of
+    Tarry itself are below `internal`.  With `debug` an unexpected error shows
+    its traceback, to clients on this machine only.
     """
 
     def __init__(
