@@ -343,6 +343,18 @@ def test_who_comes_while_the_server_stops_does_not_wait():
     with_node(test)
 
 
+def test_a_wait_whose_client_may_still_come_back_ends_with_the_server():
+    async def test(node):
+        wait = node.park(int, abandon="10s")
+        token = wait.token
+        node.ask(wait).leave()
+        await turns()
+        await node.stop()
+        assert not node.waiting.ledger.wake(token, b"7").result().accepted
+
+    with_node(test)
+
+
 # ---- limits --------------------------------------------------------------------------------
 
 
