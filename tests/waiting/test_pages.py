@@ -140,7 +140,7 @@ def test_a_browser_that_is_handed_over_gets_the_page(desk, preferences):
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(-1, "0 seconds"), (1.9, "1 second"), (59, "59 seconds"), (60, "1 minute"),
-     (7199, "1 hour"), (86400 * 2, "2 days")],
+     (7100, "1 hour"), (7199, "2 hours"), (86400 * 2, "2 days")],
 )  # fmt: skip
 def test_times_in_words(seconds, words):
     assert in_words(seconds) == words

@@ -32,6 +32,9 @@ _ENDINGS: Final = {
 
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
+_ALMOST: Final = 1.01
+"""A hundredth less than eight hours are eight hours."""
+
 
 def answer(source: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """The answer with a page."""
@@ -110,7 +113,7 @@ def _cancel(path: str) -> str:
 def in_words(seconds: float) -> str:
     """A time in its largest unit, rounded down: `3 minutes`."""
     for unit_s, name in _UNITS:
-        count = int(max(seconds, 0) // unit_s)
+        count = int(max(seconds, 0) * _ALMOST // unit_s)
         if count or unit_s == 1:
             return f"{count} {name}{'' if count == 1 else 's'}"
     return ""
