@@ -46,15 +46,25 @@ class Tickets:
 
     def begin(self, exchange: Exchange) -> None:
         """A handler begins whose answer can be kept: see how long its client waits."""
-        seconds = patience_s(exchange, DURABLE.hold_s)
         patience = _Patience(self, exchange)
-        if seconds <= 0:
-            patience.expire()  # it takes effect when the handler has had its first turn
-            return
         request = request_of(exchange, self._parking.lanes)
         request.is_special = True
         request.over = functools.partial(self._parking.timers.remove, patience)
-        self._parking.start_patience(patience, seconds)
+        seconds = patience_s(exchange, DURABLE.hold_s)
+        if seconds > 0:
+            self._parking.start_patience(patience, seconds)
+        else:
+            # When the handler has had its first turn, and all has been read that came at once.
+            self._parking.on_loop(patience.expire)
+
+    def end_patience(self, patience: "_Patience", exchange: Exchange) -> None:
+        """The client has waited long enough; it has to send its body first, though."""
+        if exchange.started or exchange.gone:
+            return
+        if exchange.body is None or exchange.body.ended:
+            self.detach(exchange, DURABLE)
+        else:
+            self._parking.start_patience(patience, _LOOK_AGAIN_S)
 
     # ---- detaching -----------------------------------------------------------------------
 
@@ -145,6 +155,9 @@ class Tickets:
         self._late(exchange, id, result, error)
 
 
+_LOOK_AGAIN_S: Final = 1.0
+"""How often somebody looks whether a body that a handler reads has ended."""
+
 _GRACE_S: Final = 60.0
 """How long a handler may take for its answer after the wait that it waited for has ended."""
 
@@ -180,8 +193,4 @@ class _Patience(Timed):
 
     def expire(self) -> None:
         """Called by the timers."""
-        body = self._exchange.body
-        if self._exchange.started or self._exchange.gone:
-            return
-        if body is None or body.ended:
-            self._tickets.detach(self._exchange, DURABLE)
+        self._tickets.end_patience(self, self._exchange)
