@@ -250,3 +250,111 @@ def test_a_client_has_to_send_its_body_first():
             assert (await settled(client, ticket)).json() == 1
 
     run(test)
+
+
+# ---- handlers that await or yield a durable wait ---------------------------------------------
+
+
+class Paying:
+    """An application whose handlers make something of the value of a durable wait."""
+
+    def __init__(self):
+        self.app = app = App(store="memory")
+        self.clock = app.clock = JumpingClock()
+        self.made = []
+
+        def park():
+            self.wait = app.park(int, durable=True, timeout="1h")
+            return self.wait
+
+        def made_of(value):
+            self.made.append(value)
+            return {"paid": value}
+
+        @app.get("/awaited")
+        async def awaited():
+            return made_of(await park())
+
+        @app.get("/yielded")
+        def yielded():
+            return made_of((yield park()))
+
+        @app.get("/twice")
+        async def twice():
+            return made_of(await park() + await park())
+
+
+@pytest.mark.parametrize("path", ["/awaited", "/yielded"])
+@pytest.mark.parametrize("http2", [False, True])
+def test_what_a_handler_makes_of_the_value_is_kept(path, http2):
+    paying = Paying()
+
+    async def test():
+        async with AsyncClient(paying.app, clock=paying.clock, http2=http2) as client:
+            ticket = await client.get(path, headers=ASYNC)
+            assert ticket.status == 202
+            assert ticket.json()["ticket"] != paying.wait.ticket
+
+            assert await paying.wait.wake(5)
+            assert (await settled(client, ticket)).json() == {"paid": 5}
+        assert paying.made == [5]
+
+    run(test)
+
+
+def test_a_client_that_waits_has_the_answer_itself():
+    paying = Paying()
+
+    async def test():
+        async with AsyncClient(paying.app, clock=paying.clock) as client:
+            pending = await client.parked("GET", "/awaited")
+            await paying.wait.wake(5)
+            assert (await pending.reply()).json() == {"paid": 5}
+
+    run(test)
+
+
+@pytest.mark.parametrize("path", ["/awaited", "/yielded"])
+def test_a_handler_goes_on_when_its_client_leaves(path):
+    paying = Paying()
+
+    async def test():
+        async with AsyncClient(paying.app, clock=paying.clock) as client:
+            pending = await client.parked("GET", path)
+            pending.disconnect()
+            await paying.clock.advance(0)
+            assert await paying.wait.wake(5)
+            while not paying.made:
+                await asyncio.sleep(0)
+        assert paying.made == [5]
+
+    run(test)
+
+
+def test_a_handler_that_waits_twice_has_one_ticket():
+    paying = Paying()
+
+    async def test():
+        async with AsyncClient(paying.app, clock=paying.clock) as client:
+            ticket = await client.get("/twice", headers=ASYNC)
+            first = paying.wait
+            await first.wake(5)
+            while paying.wait is first:
+                await asyncio.sleep(0)
+            await paying.wait.wake(6)
+            assert (await settled(client, ticket)).json() == {"paid": 11}
+
+    run(test)
+
+
+def test_a_wait_that_expires_fails_the_ticket():
+    paying = Paying()
+
+    async def test():
+        async with AsyncClient(paying.app, clock=paying.clock) as client:
+            ticket = await client.get("/awaited", headers=ASYNC)
+            await paying.clock.advance("1h")
+            reply = await settled(client, ticket)
+            assert reply.status == 504
+
+    run(test)

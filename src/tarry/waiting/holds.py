@@ -79,7 +79,10 @@ class Hold:
 
     def settle(self, result: Any, error: BaseException | None) -> None:
         """Pass on a result, or an error; the wait has let go of this."""
-        self.settler.settle(self.exchange, result, error)  # type: ignore[arg-type]  # because who awaits outside of a request has none
+        self._pass_on(self.exchange, result, error)
+
+    def _pass_on(self, exchange: Exchange | None, result: Any, error: BaseException | None) -> None:
+        self.settler.settle(exchange, result, error)  # type: ignore[arg-type]  # because who awaits outside of a request has none
 
     def drain(self) -> None:
         """The server stops: answer with what there is to say now."""
@@ -164,14 +167,25 @@ class _Patience(Timed):
 class LastingHold(TicketHold):
     """A handler that goes on when its client has left or got a ticket, since it can be asked."""
 
-    __slots__ = ()
+    __slots__ = ("_handled",)
+
+    def __init__(
+        self, parking: Lot, wait: Wait[Any], exchange: Exchange | None, settler: Settler
+    ) -> None:
+        super().__init__(parking, wait, exchange, settler)
+        self._handled = exchange
 
     def leave(self) -> None:
         """The client left: wait on without it."""
         self.exchange = None
 
+    def _pass_on(self, exchange: Exchange | None, result: Any, error: BaseException | None) -> None:
+        """To the handler of the request, whether its client is there or not."""
+        super()._pass_on(self._handled, result, error)
+
     def _give_ticket(self, exchange: Exchange, record: Record) -> None:
         """Of another record: the ticket is for what the handler makes of the value."""
+        self.end()
         self.exchange = None
         self.parking.tickets.detach(exchange, self.wait.options, record)
 
