@@ -65,11 +65,12 @@ def test_a_function_can_be_decorated_or_given():
 
 
 def test_inline_can_be_said_in_both_forms():
-    emitter = Emitter(TABLE)
-    emitter.on("bare", lambda: None, inline=True)
-    emitter.on("bare", inline=True)(lambda: None)
+    emitter, threads = Emitter(TABLE), []
+    emitter.on("bare", lambda: threads.append(threading.get_ident()), inline=True)
+    emitter.on("bare", inline=True)(lambda: threads.append(threading.get_ident()))
+    emitting(emitter, "bare")
 
-    assert emitter.is_inline("bare")
+    assert threads == [threading.get_ident()] * 2
 
 
 @pytest.mark.parametrize("name", ["chnge", "Change", "changes"])
@@ -184,7 +185,7 @@ def test_the_tables_name_what_can_be_asked_for(table):
     seen = []
     for name, values in table.items():
         emitter.on(name, lambda **named: seen.append(set(named)), inline=True)
-        emitter.emit_inline(name, None, **dict.fromkeys(values))
+        emitting(emitter, name, **dict.fromkeys(values))
 
     assert seen == [{"event", *values} for values in table.values()]
 
@@ -254,9 +255,7 @@ def test_an_event_that_nobody_hears_is_nothing():
     emitter = Emitter(TABLE)
 
     assert not emitter.has("change")
-    assert emitter.is_inline("change")
     assert emitting(emitter, old=1, new=2).name == "change"
-    assert emitter.emit_inline("change", "source").source == "source"
 
 
 def test_off_forgets_one_or_all():
@@ -314,33 +313,6 @@ def test_emit_backwards_begins_with_the_last():
 
     run(test)
     assert calls == [2, 1, 0]
-
-
-@pytest.mark.parametrize("other", ["async", "threads"])
-def test_emit_inline_does_not_wait(other):
-    emitter, calls = Emitter(TABLE), []
-    emitter.on("bare", lambda: calls.append(1), inline=True)
-    emitter.emit_inline("bare", None)
-    assert calls == [1]
-
-    handler, options = in_lane(other, lambda: calls.append(2))
-    emitter.on("bare", handler, **options)
-    assert not emitter.is_inline("bare")
-    with pytest.raises(RuntimeError, match=r"test_events.py:\d+\) of the event 'bare' is not"):
-        emitter.emit_inline("bare", None)
-    assert calls == [1]
-
-
-def test_emit_inline_stops_and_goes_on_as_emit_does():
-    reported, calls = [], []
-    emitter = Emitter(TABLE, report=lambda event, function, error: reported.append(error))
-    emitter.on("bare", lambda: 1 // 0, inline=True)
-    emitter.on("bare", lambda event: event.stop(), inline=True)
-    emitter.on("bare", lambda: calls.append(1), inline=True)
-    emitter.emit_inline("bare", None)
-
-    assert [type(error) for error in reported] == [ZeroDivisionError]
-    assert calls == []
 
 
 # ── failures ──────────────────────────────────────────────────────────────────────────────

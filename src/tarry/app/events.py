@@ -172,10 +172,6 @@ class Emitter:
         """Whether anybody listens; ask before you make an event."""
         return name in self._handlers
 
-    def is_inline(self, name: str) -> bool:
-        """Whether `emit_inline` will do: no handler has to be waited for."""
-        return all(each.lane is Lane.INLINE for each in self._handlers.get(name, ()))
-
     def _values_of(self, name: str) -> tuple[str, ...]:
         try:
             return self._events[name]
@@ -203,28 +199,6 @@ class Emitter:
             if event.stopped:
                 break
             await self._call(handler, event, values)
-        return event
-
-    def emit_inline(self, name: str, source: Any, /, **values: Any) -> Event:
-        """As `emit`, without waiting.
-
-        Raises:
-            RuntimeError: a handler has to be waited for, and none was called;
-                ask `is_inline` before.
-        """
-        event = Event(name, source)
-        handlers = self._handlers.get(name, ())
-        for handler in handlers:
-            if handler.lane is not Lane.INLINE:
-                who = describe_function(handler.function)
-                raise RuntimeError(f"the handler {who} of the event {name!r} is not inline")
-        for handler in handlers:
-            if event.stopped:
-                break
-            try:
-                handler.call(event, values)
-            except _HANDLER_ERRORS as error:
-                self._report(event, handler.function, error)
         return event
 
     async def _run(

@@ -5,11 +5,13 @@ of two that settle a wait wins, wherever they come from.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from tarry.waiting.nodes import together
+
+Decoded = TypeVar("Decoded")
 
 WAITING: Final = "waiting"
 WORKING: Final = "working"
@@ -182,7 +184,7 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
     fingerprint: bytes
 
 
-_encode: Final = msgspec.msgpack.Encoder().encode
+encode: Final = msgspec.msgpack.Encoder().encode
 _claim: Final = msgspec.msgpack.Decoder(Claim).decode
 _to_json: Final = msgspec.json.Encoder().encode
 _record: Final = msgspec.msgpack.Decoder(Record).decode
@@ -190,11 +192,17 @@ _pointer: Final = msgspec.msgpack.Decoder(Pointer).decode
 _answer: Final[Callable[[bytes], KeptAnswer | KeptFile]] = msgspec.msgpack.Decoder(
     KeptAnswer | KeptFile
 ).decode
-encode: Final = _encode
 
 
 class DamagedRecord(Exception):
     """A store gave back what no version of Tarry has written there."""
+
+
+def _decoded(decode: Callable[[bytes], Decoded], data: bytes, what: str) -> Decoded:
+    try:
+        return decode(data)
+    except msgspec.DecodeError as error:
+        raise DamagedRecord(f"the store has {what} that cannot be read: {error}") from error
 
 
 def decode_record(data: bytes) -> Record:
@@ -203,34 +211,22 @@ def decode_record(data: bytes) -> Record:
     Raises:
         DamagedRecord: it is none.
     """
-    try:
-        return _record(data)
-    except msgspec.DecodeError as error:
-        raise DamagedRecord(f"the store has a wait that cannot be read: {error}") from error
+    return _decoded(_record, data, "a wait")
 
 
 def decode_pointer(data: bytes) -> Pointer:
     """What stands under a key; raises what `decode_record` does."""
-    try:
-        return _pointer(data)
-    except msgspec.DecodeError as error:
-        raise DamagedRecord(f"the store has a key that cannot be read: {error}") from error
+    return _decoded(_pointer, data, "a key")
 
 
 def decode_answer(data: bytes) -> KeptAnswer | KeptFile:
     """An answer that was kept; raises what `decode_record` does."""
-    try:
-        return _answer(data)
-    except msgspec.DecodeError as error:
-        raise DamagedRecord(f"the store has an answer that cannot be read: {error}") from error
+    return _decoded(_answer, data, "an answer")
 
 
 def decode_claim(data: bytes) -> Claim:
     """Who a key of requests belongs to; raises what `decode_record` does."""
-    try:
-        return _claim(data)
-    except msgspec.DecodeError as error:
-        raise DamagedRecord(f"the store has a claim that cannot be read: {error}") from error
+    return _decoded(_claim, data, "a claim")
 
 
 def changed(record: Record, action: str, now_s: float, **fields: Any) -> Record | None:
