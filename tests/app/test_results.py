@@ -419,3 +419,10 @@ def test_a_response_adds_to_a_stream():
 )
 def test_html_is_for_text_only(result, content_type):
     assert seen(as_html(result))[1] == content_type
+
+
+def test_a_cookie_alone_is_set_and_shown_to_nobody():
+    head, body = answer_for(COOKIE)
+
+    assert (head.status, body) == (204, b"")
+    assert (b"set-cookie", COOKIE.encode()) in head.fields

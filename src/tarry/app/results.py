@@ -127,6 +127,10 @@ def _tuple(parts: tuple[Any, ...]) -> "Answer | Lasting":
     return _response(_from_tuple(parts, 200))
 
 
+def _cookie(cookie: SetCookie) -> "Answer | Lasting":
+    return _tuple((cookie,))
+
+
 def _from_tuple(parts: tuple[Any, ...], default_status: int) -> Response:
     """Order-free: a status, headers, cookies, and at most one body."""
     response = Response(status=default_status)
@@ -189,6 +193,7 @@ _BY_BASE: Final[dict[type, Callable[[Any], Answer | Lasting]]] = {
     memoryview: _bytes,
     NoneType: _nothing,
     tuple: _tuple,
+    SetCookie: _cookie,
     Response: _response,
     Stream: _stream,
     Events: event_stream,
