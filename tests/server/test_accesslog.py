@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import socket
 import struct
@@ -33,36 +32,6 @@ def line(head, *, line_format=ALL, client="192.0.2.7", parked_s=0.0):
         return log.line(head, client, 200, 5, 0.0042, parked_s)
     finally:
         log.close()
-
-
-class Lines(logging.Handler):
-    """Collects lines and the threads that wrote them."""
-
-    def __init__(self):
-        super().__init__()
-        self.texts = []
-        self.threads = set()
-        self.gate = threading.Event()
-        self.gate.set()
-        self.inside = threading.Event()
-
-    def emit(self, record):
-        self.inside.set()
-        assert self.gate.wait(10)
-        self.texts.append(record.getMessage())
-        self.threads.add(threading.get_ident())
-
-
-@pytest.fixture
-def lines():
-    handler = Lines()
-    logger = logging.getLogger("tarry.access")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield handler
-    logger.removeHandler(handler)
-    logger.setLevel(before)
 
 
 # ── one line ──────────────────────────────────────────────────────────────────────────────

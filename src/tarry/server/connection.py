@@ -1,7 +1,9 @@
 """One connection: bytes from a socket to an engine, its events to exchanges, answers back.
 
-Everything here is synchronous.  While bytes are taken in the connection is
-corked: answers given meanwhile leave together in one write at the end.
+Everything here is synchronous.  A request over HTTP/1.1 is handled when all
+sockets of the round have been read; whatever else happens to its connection
+before comes after it.  While bytes are taken in the connection is corked:
+answers given meanwhile leave together in one write at the end.
 """
 
 import asyncio
@@ -34,7 +36,7 @@ class Connection(asyncio.Protocol, Timed):
     """A client's connection; carries its exchanges."""
 
     __slots__ = (
-        "_client", "_diverted", "_eof", "_linger_left", "_reading_paused", "_refused",
+        "_arrived", "_client", "_diverted", "_eof", "_linger_left", "_reading_paused", "_refused",
         "_room_waiters", "_transport", "_unsent_bytes", "_writing_paused", "corked", "engine",
         "lost", "open", "service", "unsent_file_bytes",
     )  # fmt: skip
@@ -46,6 +48,7 @@ class Connection(asyncio.Protocol, Timed):
         self.service = service
         self.engine: Engine = HTTP1Engine(service.limits, service.head_parser)
         self.open: dict[int, Stream] = {}
+        self._arrived: Stream | None = None
         self.corked = self.lost = self._refused = self._eof = False
         self._reading_paused = self._writing_paused = self._diverted = False
         self._linger_left: int | None = None
@@ -65,7 +68,9 @@ class Connection(asyncio.Protocol, Timed):
             self.shut()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came: take all they bring, then write all answers at once."""
+        """Bytes came: take all they bring up to a request, which is handled soon."""
+        if self._arrived is not None:
+            self.service.arrivals.take([self])
         if self._diverted and self._divert(data):
             return
         self.corked = True
@@ -77,6 +82,12 @@ class Connection(asyncio.Protocol, Timed):
                 else:
                     # A head; `_take_head` written out, since each request comes this way.
                     stream = Stream(self, event)  # type: ignore[arg-type]  # because of the line above
+                    if type(self.engine) is HTTP1Engine:
+                        self._arrived = stream
+                        self.service.begin(stream)
+                        self.service.arrivals.add(self)
+                        return
+                    # Many requests may come in one read: the next ones wait for room for answers.
                     self.service.handle(stream)
                     if not stream.answered:
                         self.open[stream.head.stream_id] = stream
@@ -90,7 +101,28 @@ class Connection(asyncio.Protocol, Timed):
             self._take_events()
         finally:
             self.corked = False
-        # `_flush` written out, as above.
+        self.write_taken()
+
+    def take_arrived(self) -> None:
+        """Handle the request that has arrived, if it is still there, and what came behind it."""
+        stream = self._arrived
+        if stream is None:
+            return
+        self._arrived = None
+        self.corked = True
+        try:
+            self.service.handle_begun(stream)
+            if not stream.answered:
+                self.open[stream.head.stream_id] = stream
+            if self.engine.more:
+                self._take_events()
+        finally:
+            self.corked = False
+
+    def write_taken(self) -> None:
+        """Write what there is; `_flush` written out, as in `data_received`."""
+        if self.lost:
+            return
         engine = self.engine
         out = engine.data_to_send()
         if out:
@@ -125,6 +157,8 @@ class Connection(asyncio.Protocol, Timed):
         """The client sends no more: waiting handlers hear of it, whole answers still go out."""
         if self._linger_left is not None:
             return False
+        if self._arrived is not None:
+            self.service.arrivals.take([self])
         self._eof = True
         self.corked = True
         try:
@@ -142,6 +176,7 @@ class Connection(asyncio.Protocol, Timed):
         self.lost = True
         self.service.timers.remove(self)
         self.service.closed(self)
+        self._forget_arrived()
         exchanges, self.open = self.open, {}
         for exchange in exchanges.values():
             exchange.lose()
@@ -161,7 +196,9 @@ class Connection(asyncio.Protocol, Timed):
             self._set_deadline(self.service.settings.linger_timeout_s)
             return
         self._diverted = False
-        if not self.corked:
+        if self._arrived is not None:
+            self.service.arrivals.take([self])
+        elif not self.corked:
             self._go_on()
 
     def _wait_for_client(self) -> None:
@@ -425,6 +462,9 @@ class Connection(asyncio.Protocol, Timed):
 
     def expire(self) -> None:
         """The deadline has passed: what it means depends on what is awaited."""
+        if self._arrived is not None:  # the deadline was that of the head, which has come
+            self.service.arrivals.take([self])
+            return
         reading = self.engine.reading
         if self._writing_paused or self._transport.is_closing() or self.engine.stalled_bytes:
             self._expire_writing()
@@ -483,7 +523,14 @@ class Connection(asyncio.Protocol, Timed):
 
     def cut(self) -> None:
         """Close at once."""
+        self._forget_arrived()
         self._transport.abort()
+
+    def _forget_arrived(self) -> None:
+        """Leave what has arrived unhandled: it is lost with the connection."""
+        if self._arrived is not None:
+            self.open[self._arrived.head.stream_id] = self._arrived
+            self._arrived = None
 
 
 _TAKERS: Final[dict[type, Callable[[Connection, Any], None]]] = {

@@ -10,6 +10,7 @@ from tarry.message.heads import Fields, PlainRequestHead
 from tarry.protocol.engine import Stamp
 from tarry.protocol.http1 import HeadParser
 from tarry.server.accesslog import AccessLog
+from tarry.server.arrivals import Arrivals
 from tarry.server.settings import ServerSettings
 from tarry.timing import Clock, TimerTable
 
@@ -32,17 +33,18 @@ class OpenConnection(Protocol):
 class Service:
     """Application, settings, timers and open connections of one worker.
 
-    `handle` is the application's.  `stamp` holds the fields of the current
-    second, `idle_deadline_s` when a connection that falls idle now will close;
-    `on_empty` is called when the last connection has closed, `on_park` with
-    each exchange that is parked.  `context` has the context variables of no
-    request.
+    `handle` is the application's, `handle_begun` for an exchange that was given
+    to `begin` before.  `arrivals` are the connections whose requests are handled
+    soon.  `stamp` holds the fields of the current second, `idle_deadline_s` when
+    a connection that falls idle now will close; `on_empty` is called when the
+    last connection has closed, `on_park` with each exchange that is parked.
+    `context` has the context variables of no request.
     """
 
     __slots__ = (
-        "_application", "_clock", "_stamp_second", "access_log", "connections", "context",
-        "draining", "handle", "head_parser", "idle_deadline_s", "limits", "on_empty", "on_park",
-        "settings", "stamp", "timers",
+        "_application", "_clock", "_stamp_second", "access_log", "arrivals", "connections",
+        "context", "draining", "handle", "handle_begun", "head_parser", "idle_deadline_s",
+        "limits", "on_empty", "on_park", "settings", "stamp", "timers",
     )  # fmt: skip
 
     def __init__(self, application: Application, settings: ServerSettings, clock: Clock) -> None:
@@ -52,11 +54,13 @@ class Service:
         self.limits = settings.limits
         self.timers = TimerTable(clock)
         self.access_log = AccessLog(settings.access_log_format) if settings.access_log else None
-        self.handle: Callable[[Exchange], None] = (
-            application.handle if self.access_log is None else self._handle_and_log
-        )
+        self.handle: Callable[[Exchange], None] = application.handle
+        self.handle_begun: Callable[[Exchange], None] = application.handle
+        if self.access_log is not None:
+            self.handle, self.handle_begun = self._begin_and_log, self._handle_and_log
         self.connections: dict[OpenConnection, None] = {}
         self.context = contextvars.copy_context()
+        self.arrivals = Arrivals(self.context)
         self.draining = False
         self.on_empty: Callable[[], None] | None = None
         self.on_park: Callable[[Exchange], None] | None = None
@@ -75,9 +79,17 @@ class Service:
             date = format_date(second).encode()
             self.stamp = Stamp(date, self.settings.server_header.encode())
 
+    def begin(self, exchange: Exchange) -> None:
+        """Have the time of a request counted from now on, where there is a log."""
+        if self.access_log is not None:
+            exchange.arrived_s = self._clock.monotonic_s()
+            exchange.parked_s = 0.0
+
+    def _begin_and_log(self, exchange: Exchange) -> None:
+        self.begin(exchange)
+        self._handle_and_log(exchange)
+
     def _handle_and_log(self, exchange: Exchange) -> None:
-        exchange.arrived_s = self._clock.monotonic_s()
-        exchange.parked_s = 0.0
         self._application.handle(exchange)
         if exchange.answered:
             self.log(exchange)
