@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
+from tarry.state.folders import make_private_folder
 from tarry.state.store import StoreBusy, StoreDamaged, StoreError, StoreFull
 from tarry.timing import SystemClock
 
@@ -70,11 +71,7 @@ def open_database(path: Path, busy_timeout_s: float, max_bytes: int | None) -> s
 
 
 def _make_file(path: Path) -> None:
-    folder = path.parent
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        folder.joinpath(".gitignore").write_text("*\n")
+    make_private_folder(path.parent)
     try:
         # The files that SQLite puts beside it get the same mode.
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
