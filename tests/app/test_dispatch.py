@@ -14,6 +14,7 @@ from tarry.app.filters import Filter
 from tarry.app.path_values import BuildError
 from tarry.app.request import Request
 from tarry.app.responses import Html, Response, Stream
+from tarry.exchange import DEFAULT_MAX_BODY_BYTES
 from tests.app.serving import add_route, ask, once, serving, started
 
 
@@ -427,6 +428,21 @@ def test_a_filter_reads_no_more_than_the_application_takes(size, status):
     dispatcher.add_filter(Filter(read))
 
     assert once(dispatcher, "POST", "/", body=b"x" * size).status == status
+
+
+@pytest.mark.parametrize("options", [{}, {"max_body_bytes": 2 * DEFAULT_MAX_BODY_BYTES}])
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_a_filter_of_a_route_reads_as_much_as_the_route_takes(options, beyond):
+    async def read(request):
+        await request.body()
+
+    limit = DEFAULT_MAX_BODY_BYTES + 1
+    dispatcher = Dispatcher(max_body_bytes=limit)
+    limit = options.get("max_body_bytes", limit)
+    add_route(dispatcher, "/", ["POST"], lambda: "x", filters=(read,), **options)
+    status = once(dispatcher, "POST", "/", body=bytes(limit + beyond)).status
+
+    assert status == (413 if beyond else 200)
 
 
 @pytest.mark.parametrize(("size", "status"), [(5, 200), (6, 413)])

@@ -255,6 +255,26 @@ def test_a_ticket_comes_when_the_patience_of_a_client_ends(prefer, seconds):
     with_node(test)
 
 
+BROWSER = ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"), [([], 2), ([("prefer", "wait=5")], 5), ([("prefer", "wait=1")], 1)]
+)
+def test_a_browser_gets_the_page_of_the_ticket_soon_unless_it_says_how_long(headers, seconds):
+    async def test(node):
+        exchange = node.ask(node.park(int, durable=True), headers=[BROWSER, *headers])
+        tick(node, seconds - 0.5)
+        await turns()
+        assert exchange.told is None
+        tick(node, 1)
+        reply = await waited(exchange)
+        assert reply.status == 202
+        assert reply.headers[b"content-type"] == b"text/html; charset=utf-8"
+
+    with_node(test)
+
+
 def test_what_is_not_durable_gives_no_tickets():
     async def test(node):
         exchange = node.ask(node.park(int), headers=[("prefer", "respond-async")])

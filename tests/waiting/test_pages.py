@@ -9,7 +9,10 @@ import pytest
 
 from tarry.app.pages import FORM_POLICY, STYLE
 from tarry.testing import AsyncClient
-from tarry.waiting.pages import in_words
+from tarry.waiting.addresses import Addresses
+from tarry.waiting.pages import in_words, ticket_page
+from tarry.waiting.places import NOWHERE, Place
+from tarry.waiting.records import Record
 from tests.app.test_pages import EVIL, Elements
 from tests.waiting.tickets_app import BROWSER, Desk
 
@@ -144,3 +147,27 @@ def test_a_browser_that_is_handed_over_gets_the_page(desk, preferences):
 )  # fmt: skip
 def test_times_in_words(seconds, words):
     assert in_words(seconds) == words
+
+
+def job_page(place=NOWHERE, **fields):
+    job = Record("id", b"secret", 0.0, 1000.0, 60.0, job="app:render", **fields)
+    return ticket_page(job, Addresses(), 3.0, place).decode()
+
+
+def test_a_job_that_waits_says_how_many_are_before_it():
+    assert "This one is the next" in job_page(Place(1, None))
+    assert "2 before this one" in job_page(Place(3, None))
+
+
+def test_a_job_says_when_it_may_be_done_and_not_when_it_is_given_up():
+    page = job_page(Place(None, 90.0), state="working")
+
+    assert "done in about 1 minute" in page
+    assert "at the latest" not in page
+
+
+def test_a_job_that_is_being_cancelled_cannot_be_cancelled_again():
+    page = job_page(state="working", is_cancelling=True)
+
+    assert "Being cancelled" in page
+    assert "<button" not in page

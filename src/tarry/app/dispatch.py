@@ -20,7 +20,7 @@ from tarry.app.lanes import Lanes
 from tarry.app.params import describe_function
 from tarry.app.passages import InlinePassage, Inside, Passage
 from tarry.app.request import Request, request_of
-from tarry.app.route_options import Registration, RegistrationError
+from tarry.app.route_options import Registration, RegistrationError, RouteOptions
 from tarry.app.router import DuplicateRoute, MethodNotAllowed, NarrowedOut, NotFound, Router
 from tarry.app.routes import Route, make_route
 from tarry.app.watchdog import Watchdog
@@ -98,9 +98,7 @@ class Dispatcher:
         place = registration.path if registration.regexp is None else registration.regexp
         function, options = registration.function, registration.options
         try:
-            route = make_route(
-                registration, self._caller, self.binders, self._limit_of(registration)
-            )
+            route = make_route(registration, self._caller, self.binders, self._limit_of(options))
             self._check_name(options.name, route)
             self.router.add(
                 route.pattern, route.methods, route, route.conditions, replace=options.replace
@@ -123,9 +121,8 @@ class Dispatcher:
             self._surround(route)
         return route
 
-    def _limit_of(self, registration: Registration) -> int | None:
+    def _limit_of(self, options: RouteOptions) -> int | None:
         """The limit of a body; `None` if it is the default and nothing was read before."""
-        options = registration.options
         if options.max_body_bytes is not None:
             return options.max_body_bytes
         if options.params and self._max_body_bytes is None:
@@ -223,8 +220,11 @@ class Dispatcher:
         """Have the filters of a route run around its handler."""
         filters = route.filters()
         handler = route.handler
+        limit = self._limit_of(route.options)
 
         def run(exchange: Exchange, values: tuple[str, ...]) -> None:
+            if limit is not None and exchange.body is not None:
+                exchange.body.max_bytes = limit  # its filters read as much as the route takes
             self._pass(exchange, filters, lambda exchange: handler(exchange, values))
 
         route.run = run if filters else handler

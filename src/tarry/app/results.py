@@ -77,6 +77,16 @@ NaN and the infinities are null, as in JavaScript, since JSON has none (RFC
 `RecursionError` for what has no form in JSON.
 """
 
+_canonical: Final = msgspec.json.Encoder(enc_hook=_encodable, order="deterministic").encode
+
+
+def to_canonical_json(value: Any) -> bytes:
+    """As `to_json`, the same bytes for equal values: names and sets are in order."""
+    try:
+        return _canonical(value)
+    except TypeError:  # names that are no text cannot be put in order before they are
+        return _canonical(msgspec.json.decode(to_json(value)))
+
 
 def _json(result: object) -> Answer:
     try:

@@ -80,7 +80,7 @@ def make_route(
         optional_names=set(pattern.names) - set(pattern.required_names),
         takes_form=not _WITHOUT_BODY.issuperset(options.methods),
     )
-    html = _returns_html(function)
+    html = returns_html(function)
     handler = caller.compile(
         function,
         binding,
@@ -94,7 +94,8 @@ def make_route(
     return Route(registration, pattern, conditions, lane, handler)
 
 
-def _returns_html(function: Callable[..., Any]) -> bool:
+def returns_html(function: Callable[..., Any]) -> bool:
+    """Whether the text that a handler returns is HTML."""
     try:
         return get_type_hints(function).get("return") is Html
     except (NameError, TypeError):  # a name that is not importable, or no plain function

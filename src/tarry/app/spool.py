@@ -48,6 +48,19 @@ class Spool:
         self._closed = False
         self.size_bytes = 0
 
+    @classmethod
+    def of(cls, path: Path) -> "Spool":
+        """The bytes of a file that is there, which stays.  Blocks.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        spool = cls()
+        spool._disk = io.FileIO(path)
+        spool.size_bytes = os.fstat(spool._disk.fileno()).st_size
+        spool.finish()
+        return spool
+
     @property
     def in_memory(self) -> bool:
         """Whether nothing of it lies on disk."""

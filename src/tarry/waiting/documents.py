@@ -11,6 +11,7 @@ from tarry.message.preferences import parse_preferences
 from tarry.waiting import pages
 from tarry.waiting.addresses import Addresses
 from tarry.waiting.errors import WaitCancelled, WaitExpired
+from tarry.waiting.places import NOWHERE, Place
 from tarry.waiting.records import CANCELLED, EXPIRED, Record, standing
 from tarry.waiting.tokens import ticket
 
@@ -45,7 +46,7 @@ def etag(record: Record) -> str:
     return f'"{record.rev}"'
 
 
-def document(record: Record, addresses: Addresses) -> dict[str, Any]:
+def document(record: Record, addresses: Addresses, place: Place = NOWHERE) -> dict[str, Any]:
     """The state of a wait, for who has its ticket."""
     path = addresses.ticket_path(record)
     failure = record.failure
@@ -53,7 +54,8 @@ def document(record: Record, addresses: Addresses) -> dict[str, Any]:
         "ticket": ticket(record.id, record.secret),
         **standing(record),
         "rev": record.rev,
-        "position": None,
+        "position": place.position,
+        "estimate_s": None if place.estimate_s is None else round(place.estimate_s, 1),
         "expires": format_date(int(record.due_s)),
         "links": {
             "self": path,
@@ -67,7 +69,9 @@ def document(record: Record, addresses: Addresses) -> dict[str, Any]:
     return told
 
 
-def handed_over(record: Record, addresses: Addresses, exchange: Exchange) -> Response:
+def handed_over(
+    record: Record, addresses: Addresses, exchange: Exchange, place: Place = NOWHERE
+) -> Response:
     """202: the value will come, and this is where to ask for it (RFC 9110 section 15.3.3)."""
     headers = {
         **NEGOTIATED,
@@ -75,8 +79,10 @@ def handed_over(record: Record, addresses: Addresses, exchange: Exchange) -> Res
         "retry-after": str(RETRY_AFTER_S),
     }
     if preferred_form(exchange) == HTML:
-        return pages.answer(pages.ticket_page(record, addresses, record.created_s), 202, headers)
-    return Response(document(record, addresses), 202, headers)
+        return pages.answer(
+            pages.ticket_page(record, addresses, record.created_s, place), 202, headers
+        )
+    return Response(document(record, addresses, place), 202, headers)
 
 
 def without_value(record: Record, addresses: Addresses) -> HttpError:

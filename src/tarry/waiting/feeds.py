@@ -263,7 +263,7 @@ class Feeds:
         feed = self._feeds.get(query.log)
         if feed is None:
             feed = self._feeds[query.log] = Feed(self, query.log)
-            self.parking.watching.watch_log(query.log, feed.look)
+            self.parking.watching.watch_key(query.log, feed.look)
         subscriber.feed = feed
         feed.add(subscriber)
         if query.timeout_s > 0:
@@ -276,7 +276,7 @@ class Feeds:
     def forget(self, feed: Feed) -> None:
         """Nobody waits for a log any more."""
         del self._feeds[feed.log]
-        self.parking.watching.unwatch_log(feed.log)
+        self.parking.watching.unwatch_key(feed.log)
 
     def give_soon(self, subscriber: Subscriber, batch: Batch) -> None:
         """Pass on messages: to many at once, ahead of what comes in next."""

@@ -16,7 +16,7 @@ class Following(Timed):
         TooManyParked: as many requests wait as may.
     """
 
-    __slots__ = ("_parking", "_waiter", "_was_woken", "exchange", "records")
+    __slots__ = ("_end_moves", "_parking", "_waiter", "_was_woken", "exchange", "records")
 
     def __init__(
         self, parking: Lot, records: Iterable[Record], exchange: Exchange | None = None
@@ -27,6 +27,7 @@ class Following(Timed):
         self._waiter: asyncio.Future[None] | None = None
         self._was_woken = False
         self.records = {record.id: record for record in records}
+        self._end_moves: Callable[[], None] | None = None
 
     def __enter__(self) -> "Following":
         self._parking.admit(self)
@@ -34,8 +35,15 @@ class Following(Timed):
             self._parking.watching.watch(id, self._take)
         return self
 
+    def hear_moves(self) -> None:
+        """Hear also when those in a queue have moved."""
+        if any(record.job is not None for record in self.records.values()):
+            self._end_moves = self._parking.on_moved(self.wake)
+
     def __exit__(self, *error: object) -> None:
         self._parking.release(self)
+        if self._end_moves is not None:
+            self._end_moves()
         for id in self.records:
             self._parking.watching.unwatch(id, self._take)
 

@@ -140,7 +140,8 @@ class TicketHold(Hold):
 
     def _give_ticket(self, exchange: Exchange, record: Record) -> None:
         if self.parking.let_go(self):
-            self.settle(handed_over(record, self.parking.addresses, exchange), None)
+            place = self.parking.place_of(record)
+            self.settle(handed_over(record, self.parking.addresses, exchange, place), None)
 
     def drain(self) -> None:
         """The server stops: the client gets its ticket and can ask the next server."""

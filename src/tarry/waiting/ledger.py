@@ -22,6 +22,8 @@ RECORD: Final = "w/"
 KEY: Final = "k/"
 SCHEMA: Final = "s/"
 REPEAT: Final = "i/"
+ORDER: Final = "j/"
+NUMBER: Final = "n/"
 
 EARLY_KEEP_S: Final = 3600.0
 """How long a wake that came too early is kept for who asks for it."""
@@ -68,12 +70,11 @@ class Ledger:
 
     def _add_with_key(self, record: Record, key: str) -> "Future[Record]":
         """Look whom the key names; then change both at once, if it names the same one still."""
-        there = then(self.store.get(KEY + key), lambda found: _pointer(found[0]))
 
         def join(pointer: Pointer | None) -> "Future[Record]":
             id = None if pointer is None else pointer.id
             keys = [KEY + key, RECORD + record.id, RECORD + (id or record.id)]
-            change = functools.partial(_join, record, id, self.clock.wall_s())
+            change = functools.partial(join_or_add, record, id, self.clock.wall_s())
             return chain(self.store.update(keys, change), lambda after: taken(pointer, after))
 
         def taken(pointer: Pointer | None, after: Sequence[Entry | None]) -> "Future[Record]":
@@ -86,7 +87,11 @@ class Ledger:
                 return self._add_with_key(record, key)  # somebody else's came between
             return done(found)
 
-        return chain(there, join)
+        return chain(self.pointer(key), join)
+
+    def pointer(self, key: str) -> "Future[Pointer | None]":
+        """What stands under a key."""
+        return then(self.store.get(KEY + key), lambda found: _pointer(found[0]))
 
     def _keep_schema(self, schema: Schema) -> "Future[None]":
         """Have a schema in the store before a record names it; it stays there."""
@@ -313,14 +318,17 @@ class Ledger:
                 return done(0)
             keys = [key for key, _ in pairs]
             change = functools.partial(_swept, keys, now_s)
-            return then(self.store.update(keys, change), lambda _: len(keys))
+            # Whether an order may go, its record says.
+            jobs = (key.removeprefix(ORDER) for key in keys if key.startswith(ORDER))
+            there = [RECORD + id for id in jobs]
+            return then(self.store.update(keys + there, change), lambda _: len(keys))
 
         def go_on(prefix: str, count: int) -> "Future[int]":
             swept = chain(self.store.due(prefix, now_s, limit), look)
             return then(swept, lambda more: count + more)
 
         swept = go_on(RECORD, 0)
-        for prefix in (KEY, REPEAT):
+        for prefix in (KEY, REPEAT, ORDER, NUMBER):
             swept = chain(swept, functools.partial(go_on, prefix))
         return swept
 
@@ -334,22 +342,31 @@ def put(record: Record) -> Put:
     return Put(records.encode(record), record.due_s)
 
 
-def _join(
+def join_or_add(
     record: Record, id: str | None, now_s: float, entries: Sequence[Entry | None]
 ) -> list[Put | Delete | None]:
-    """Add a record under its key, or join `id`, which the key named a moment ago."""
+    """Add a record under its key, or join `id`, which the key named a moment ago.
+
+    The entries and what becomes of them are those of the key, the record, and
+    `id`.  Nothing becomes of any if the key names another one by now.
+    """
     pointer, there = _pointer(entries[0]), _read(entries[2])
     if pointer is not None and pointer.id != id:
-        return [None, None, None]  # it names another one by now; look again
+        return [None, None, None]
     if pointer is not None and pointer.early is not None:
         early = pointer.early
         action = "wake" if early.failure is None else "fail"
         fields = {"value": early.value, "failure": early.failure}
         record = records.changed(record, action, now_s, **fields) or record
-    elif pointer is not None and there is not None and there.id == id and not there.is_settled:
+    elif pointer is not None and there is not None and there.id == id and _may_join(there):
         joined = records.joined(there, record)
         return [_pointing_to(joined), None, put(joined)]
     return [_pointing_to(record), put(record), None]
+
+
+def _may_join(record: Record) -> bool:
+    """Whether there will be a value: a job that shall end will have none for others either."""
+    return not (record.is_settled or record.is_cancelling)
 
 
 def _put_off(deadline_s: float, entries: Sequence[Entry | None]) -> list[Put | Delete | None]:
@@ -370,7 +387,24 @@ def _pointing_to(record: Record) -> Put:
 def _swept(
     keys: list[str], now_s: float, entries: Sequence[Entry | None]
 ) -> list[Put | Delete | None]:
+    there = entries[len(keys) :]
+    if there:
+        orders = zip(entries, there, strict=False)
+        swept = [_swept_order(now_s, entry, record) for entry, record in orders]
+        return [*swept, *[None] * len(there)]
     return [_swept_one(key, now_s, entry) for key, entry in zip(keys, entries, strict=True)]
+
+
+def _swept_order(now_s: float, entry: Entry | None, there: Entry | None) -> Put | Delete | None:
+    if entry is None or entry.due_s > now_s:
+        return None
+    try:
+        record = _read(there)
+    except records.DamagedRecord:
+        return DELETE
+    if record is None or record.is_settled:
+        return DELETE
+    return Put(entry.value, record.deadline_s + record.stays_s)  # somebody waits longer for it
 
 
 def _swept_one(key: str, now_s: float, entry: Entry | None) -> Put | Delete | None:

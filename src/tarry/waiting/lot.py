@@ -13,6 +13,7 @@ from tarry.waiting.addresses import Addresses
 from tarry.waiting.futures import done
 from tarry.waiting.ledger import Settled
 from tarry.waiting.options import WaitOptions
+from tarry.waiting.places import PlaceOf
 from tarry.waiting.records import Record
 from tarry.waiting.verdicts import Verdict
 from tarry.waiting.watching import Watching
@@ -89,6 +90,7 @@ class Lot(Protocol):
     lock: threading.Lock
     timers: TimerTable
     is_draining: bool
+    place_of: PlaceOf
 
     @property
     def sharing(self) -> RecordKeeper: ...
@@ -99,6 +101,7 @@ class Lot(Protocol):
 
     def exchange_here(self) -> Exchange | None: ...
     def attach(self, wait: Any, exchange: Exchange | None, settler: Settler) -> Parked: ...
+    def on_moved(self, callback: Callable[[], None]) -> Callable[[], None]: ...
     def check_room(self) -> None: ...
     def admit(self, hold: Parked) -> None: ...
     def release(self, hold: Any) -> None: ...

@@ -8,6 +8,7 @@ from tarry.app.pages import FORM_POLICY, Refresh, page
 from tarry.app.responses import Html, Response
 from tarry.message.dates import format_date
 from tarry.waiting.addresses import Addresses
+from tarry.waiting.places import NOWHERE, Place
 from tarry.waiting.questions import VALUE, Control, Question
 from tarry.waiting.records import CANCELLED, DONE, EXPIRED, FAILED, INPUT, WORKING, Record
 
@@ -24,6 +25,7 @@ _HEADINGS: Final = {
     EXPIRED: "It took too long",
 }
 _WAITING: Final = "Please wait"
+_CANCELLING: Final = "Being cancelled"
 
 _ENDINGS: Final = {
     CANCELLED: "Somebody cancelled this request, so there will be no result.",
@@ -45,18 +47,24 @@ def answer(source: bytes, status: int = 200, headers: Mapping[str, str] | None =
 # ---- tickets -------------------------------------------------------------------------------
 
 
-def ticket_page(record: Record, addresses: Addresses, wall_s: float) -> bytes:
+def ticket_page(
+    record: Record, addresses: Addresses, wall_s: float, place: Place = NOWHERE
+) -> bytes:
     """How it stands with a ticket; while it is open the page looks again by itself."""
     path = addresses.ticket_path(record)
-    heading = _HEADINGS.get(record.state, _WAITING)
+    heading = _heading(record)
     parts = [f"<h1><b>{escape(_where(record) or 'Ticket')}</b> {heading}</h1>"]
     if record.is_settled:
         parts.append(f"<p>{escape(_ending(record))}</p>")
         parts.append('<footer><a href="/">Start page</a></footer>')
         return page(heading, "\n".join(parts))
     refresh_s = round(min(max((wall_s - record.created_s) / 10, MIN_REFRESH_S), MAX_REFRESH_S))
-    parts += [_progress(record), _times(record, wall_s), _cancel(path)]
+    parts += [_progress(record, place), _times(record, wall_s, place), _cancel(record, path)]
     return page(_title(record, heading), "\n".join(parts), Refresh(refresh_s, path))
+
+
+def _heading(record: Record) -> str:
+    return _CANCELLING if record.is_cancelling else _HEADINGS.get(record.state, _WAITING)
 
 
 def _where(record: Record) -> str:
@@ -79,7 +87,7 @@ def _ending(record: Record) -> str:
     return _ENDINGS.get(record.state, "The result is there.")
 
 
-def _progress(record: Record) -> str:
+def _progress(record: Record, place: Place) -> str:
     progress = record.progress
     bar, text = "<progress></progress>", ""
     if progress is not None:
@@ -88,22 +96,33 @@ def _progress(record: Record) -> str:
             at, of = max(progress.at, 0.0), progress.of
             bar = f'<progress max="{of:g}" value="{at:g}">{at:g} of {of:g}</progress>'
             text = f"{at:g} of {of:g}" + (f": {text}" if text else "")
+    if place.position is not None:
+        ahead = place.position - 1
+        text = f"{ahead} before this one" if ahead else "This one is the next"
     told = escape(text or "The result is not there yet. This page leads to it when it is.")
     return f"<p><label>{bar} <span>{told}</span></label></p>"
 
 
-def _times(record: Record, wall_s: float) -> str:
+def _times(record: Record, wall_s: float, place: Place) -> str:
     age_s = wall_s - record.created_s
     began = _time(record.created_s, "just now" if age_s < 1 else in_words(age_s) + " ago")
-    ends = _time(record.deadline_s, "in " + in_words(record.deadline_s - wall_s))
-    return f"<p><small>Begun {began}, ends at the latest {ends}.</small></p>"
+    if record.job is None:
+        ends = _time(record.deadline_s, "in " + in_words(record.deadline_s - wall_s))
+        told = f", ends at the latest {ends}"
+    elif place.estimate_s is not None:
+        told = f", done in about {in_words(max(place.estimate_s, 1.0))}"
+    else:
+        told = ""
+    return f"<p><small>Begun {began}{told}.</small></p>"
 
 
 def _time(at_s: float, words: str) -> str:
     return f'<span title="{escape(format_date(int(at_s)))}">{escape(words)}</span>'
 
 
-def _cancel(path: str) -> str:
+def _cancel(record: Record, path: str) -> str:
+    if record.is_cancelling:
+        return "<p>What works on it has been told to end.</p>"
     return (
         f'<form method="post" action="{escape(path)}/cancel">'
         '<button class="plain">Cancel</button></form>'

@@ -20,6 +20,7 @@ from tarry.waiting.ledger import Ledger
 from tarry.waiting.limits import ParkingLimits
 from tarry.waiting.lot import NoTickets, Parked, TicketGiver
 from tarry.waiting.options import WaitOptions
+from tarry.waiting.places import PlaceOf, nowhere
 from tarry.waiting.sharing import Sharing
 from tarry.waiting.values import value_type
 from tarry.waiting.waits import Wait
@@ -31,6 +32,10 @@ TICK_S: Final = 0.25
 
 DEFAULT_MAX_PARKED: Final = 100_000
 """Requests that wait at once; each has a connection, so the limit of open files comes first."""
+
+
+def _nothing_more() -> None:
+    """There is nobody else to look at the clock."""
 
 
 class _Grace(Timed):
@@ -74,6 +79,10 @@ class Parking:
         self.sharing = Sharing(self, ledger)
         self.tickets: TicketGiver = NoTickets()
         self.watching = Watching(ledger, clock, self.on_loop)
+        self.place_of: PlaceOf = nowhere
+        self._on_moved: dict[object, Callable[[], None]] = {}
+        self._has_moved = False
+        self.on_tick: Callable[[], None] = _nothing_more
         self._ticker: Ticker | None = None
         self._graces: dict[Wait[Any], _Grace] = {}
         self._ripe: deque[Wait[Any]] = deque()
@@ -234,21 +243,43 @@ class Parking:
     def start_timer(self, timed: Timed) -> None:
         """Have a wait, or what else waits here, expire at its deadline."""
         self.timers.set(timed, timed.deadline_s)
-        self._start_ticker()
+        self.start_ticker()
 
-    def _start_ticker(self) -> None:
+    def start_ticker(self) -> None:
+        """Look at the clock from now on."""
         if self._ticker is None:
             self._ticker = Ticker(self.lanes.loop.call_later, TICK_S, self.tick)
 
     def start_patience(self, patience: Timed, patience_s: float) -> None:
         """Have the patience of a client expire."""
         self.timers.set(patience, self.clock.monotonic_s() + patience_s)
-        self._start_ticker()
+        self.start_ticker()
 
     def tick(self, *, exactly: bool = False) -> None:
         """Look at the clock; see `TimerTable.advance`."""
         self.timers.advance(exactly=exactly)
         self.watching.tick()
+        self.on_tick()
+        if self._has_moved:
+            self._has_moved = False
+            for callback in tuple(self._on_moved.values()):
+                callback()
+
+    # ---- queues --------------------------------------------------------------------------
+
+    def moved(self) -> None:
+        """Those in a queue have moved; who follows them hears of it at the next tick."""
+        self._has_moved = True
+
+    def on_moved(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have `callback` called when those in a queue have moved; returns what ends that."""
+        key = object()
+        self._on_moved[key] = callback
+
+        def end() -> None:
+            self._on_moved.pop(key, None)
+
+        return end
 
     # ---- the end -------------------------------------------------------------------------
 

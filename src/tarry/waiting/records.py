@@ -28,6 +28,8 @@ OPEN: Final = frozenset({WAITING, WORKING, INPUT})
 FINAL: Final = frozenset({DONE, FAILED, CANCELLED, EXPIRED})
 
 TRANSITIONS: Final[Mapping[str, tuple[frozenset[str], str]]] = {
+    "start": (frozenset({WAITING}), WORKING),
+    "retry": (frozenset({WORKING}), WAITING),
     "progress": (OPEN, WORKING),
     "ask": (OPEN, INPUT),
     "wake": (OPEN, DONE),
@@ -37,8 +39,11 @@ TRANSITIONS: Final[Mapping[str, tuple[frozenset[str], str]]] = {
 }
 """For each action: the states it is possible in, and the one it leads to."""
 
-ACTIONS: Final = {leads_to: action for action, (_, leads_to) in TRANSITIONS.items()}
-"""The action that leads to a state."""
+ACTIONS: Final = {to: action for action, (_, to) in TRANSITIONS.items() if to in FINAL}
+"""The action that leads to a final state."""
+
+_TOLD: Final = frozenset({"start", "retry", "progress"})
+"""Actions after which clients are told how it stands."""
 
 MIN_KEEP_S: Final = 60.0
 """Six sweeps: who waits finds what it has come to, although a nudge was lost."""
@@ -128,6 +133,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     attempt: int = 1
     settled_s: float = 0.0
     waits: int = 1
+    job: str | None = None
+    is_cancelling: bool = False
 
     @property
     def is_settled(self) -> bool:
@@ -161,6 +168,8 @@ class KeptFile(msgspec.Struct, frozen=True, array_like=True, tag="file"):
     content_type: str | None
     download: bool | str
     fields: tuple[tuple[bytes, bytes], ...]
+    max_age_s: int | None = None
+    etag: bool = True
 
 
 class Early(msgspec.Struct, frozen=True, array_like=True):
@@ -232,24 +241,75 @@ def decode_claim(data: bytes) -> Claim:
 def changed(record: Record, action: str, now_s: float, **fields: Any) -> Record | None:
     """The record after an action, `None` if it is not possible any more.
 
-    Progress keeps the state that asks for input.
+    A job that runs is not cancelled at once: it is told to end.  Progress is told of
+    it and is no state, as that says whether it has had its turn.
     """
+    if action == "progress" and record.job is not None and not record.is_settled:
+        after = msgspec.structs.replace(record, rev=record.rev + 1, **fields)
+        return with_standing(after)
+    if action == "cancel" and record.job is not None and not record.is_settled:
+        if record.waits > 1:
+            return left(record, action, now_s)
+        if record.state != WAITING:
+            return cancelling(record)
+    return _after(record, action, now_s, **fields)
+
+
+def _after(record: Record, action: str, now_s: float, **fields: Any) -> Record | None:
     possible_in, leads_to = TRANSITIONS[action]
     if record.state not in possible_in:
         return None
-    rev = record.rev + 1
     if leads_to in FINAL:
         fields["settled_s"] = now_s
-    changes: dict[str, Any] = {"state": leads_to, "rev": rev, **fields}
+    changes: dict[str, Any] = {"state": leads_to, "rev": record.rev + 1, **fields}
     after = msgspec.structs.replace(record, **changes)
-    return with_event(after, action, _to_json(standing(after))) if action == "progress" else after
+    return with_standing(after) if action in _TOLD else after
+
+
+def with_standing(record: Record) -> Record:
+    """The record with an event that tells how it stands."""
+    return with_event(record, "progress", _to_json(standing(record)))
+
+
+def cancelling(record: Record) -> Record:
+    """The record of a job that runs and shall end; who runs it will settle it."""
+    if record.is_cancelling:
+        return record
+    after = msgspec.structs.replace(record, rev=record.rev + 1, is_cancelling=True)
+    return with_standing(after)
+
+
+def worked(
+    record: Record, attempt: int, progress: Progress | None, text: str | None
+) -> Record | None:
+    """The record when an attempt has told how far it is, or a text for those who follow it.
+
+    `None` if that attempt is no longer the one that counts.
+    """
+    if record.state not in (WORKING, INPUT) or record.attempt != attempt:
+        return None
+    if text is not None:
+        record = msgspec.structs.replace(record, rev=record.rev + 1)
+        record = with_event(record, "log", _to_json({"text": text}))
+    if progress is not None:
+        rev = record.rev + 1
+        record = with_standing(msgspec.structs.replace(record, rev=rev, progress=progress))
+    return record
+
+
+def ended(record: Record, action: str, now_s: float, **fields: Any) -> Record | None:
+    """The record when the work on it has ended, `None` if something else has settled it."""
+    return _after(record, action, now_s, **fields)
 
 
 def standing(record: Record) -> dict[str, Any]:
     """How it stands with a wait, for people and programs: its state and how far it is."""
     progress = record.progress
     told = None if progress is None else msgspec.structs.asdict(progress)
-    return {"state": record.state, "progress": told}
+    stands: dict[str, Any] = {"state": record.state, "progress": told}
+    if record.job is not None:
+        stands |= {"attempt": record.attempt, "cancelling": record.is_cancelling}
+    return stands
 
 
 def with_event(record: Record, name: str, data: bytes) -> Record:

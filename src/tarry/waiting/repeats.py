@@ -6,6 +6,7 @@ what the handler does after it has parked is not done twice.
 """
 
 import re
+from collections.abc import Callable
 from concurrent.futures import Future
 from hashlib import blake2b
 from typing import Any, Final
@@ -29,6 +30,11 @@ _KEY: Final = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\
 """In quotes, as the draft has it, or without, as most clients send it."""
 
 
+Make = Callable[[], Wait[Any]]
+Join = Callable[[Record], Wait[Any]]
+"""What makes a new wait, and what makes one for a record that is there."""
+
+
 class Repeats:
     """The durable waits of requests that may be sent again."""
 
@@ -45,30 +51,45 @@ class Repeats:
                 request has used, 503 where the store cannot be used.
         """
         exchange = self._parking.exchange_here()
-        keys = [] if exchange is None else exchange.head.headers.getall(b"idempotency-key")
-        if exchange is None or not keys:
+
+        def join(record: Record) -> Wait[Any]:
+            wait: Wait[Any] = Wait(self._parking, value_type(kind), options)
+            return joined(wait, record, self._parking.clock.wall_s())
+
+        def make() -> Wait[Any]:
             return self._parking.make(kind, options)
+
+        if exchange is None or not may_repeat(exchange):
+            return make()
+        return self.once(exchange, make, join)
+
+    def once(self, exchange: Exchange, make: Make, join: Join) -> Wait[Any]:
+        """What `make` makes, unless the request has been here before; then as `park`.
+
+        Waits for the store.
+        """
+        keys = exchange.head.headers.getall(b"idempotency-key")
         try:
-            return self._park_once(kind, options, exchange, _read_key(keys))
+            return self._once(exchange, _read_key(keys), make, join)
         except StoreError as error:
             raise store_fails(error) from error
 
-    def _park_once(
-        self, kind: Any, options: WaitOptions, exchange: Exchange, key: bytes
-    ) -> Wait[Any]:
+    def _once(self, exchange: Exchange, key: bytes, make: Make, join: Join) -> Wait[Any]:
         name = REPEAT + self._scope(exchange, key).hex()
         fingerprint = _fingerprint(exchange)
         claim, record = self._claimed(name)
         if claim is not None and record is not None:
-            raise self._joined(kind, options, claim, record, fingerprint)
-        wait = self._parking.make(kind, options)
+            _check(claim, fingerprint)
+            raise Instead(join(record))
+        wait = make()
         own = wait.share()
         claim = self._claim(name, Claim(own.id, fingerprint), own, stale=claim).result()
         if claim.id == own.id:
             return wait
         wait.cancel()  # the same request came twice at the same time, and the other one was first
         (record,) = self._parking.sharing.ledger.read(claim.id).result()
-        raise self._joined(kind, options, claim, record or own, fingerprint)
+        _check(claim, fingerprint)
+        raise Instead(join(record or own))
 
     def _scope(self, exchange: Exchange, key: bytes) -> bytes:
         """What the key is one of: the keys of this method, path and client."""
@@ -104,19 +125,26 @@ class Repeats:
         store = self._parking.sharing.ledger.store
         return then(store.update([name], change), lambda after: _read(after[0]) or claim)
 
-    def _joined(
-        self, kind: Any, options: WaitOptions, claim: Claim, record: Record, fingerprint: bytes
-    ) -> Instead | HttpError:
-        if fingerprint and claim.fingerprint and fingerprint != claim.fingerprint:
-            return HttpError(
-                422, "this Idempotency-Key was used for another request, with other content"
-            )
-        wait: Wait[Any] = Wait(self._parking, value_type(kind), options)
-        wait.stored, wait.record = done(record), record
-        wait.deadline_s += record.deadline_s - self._parking.clock.wall_s() - options.timeout_s
-        if record.is_settled:
-            wait.take(record)
-        return Instead(wait)
+
+def may_repeat(exchange: Exchange) -> bool:
+    """Whether a request says that it may come again."""
+    return exchange.head.headers.get(b"idempotency-key") is not None
+
+
+def joined(wait: Wait[Any], record: Record, now_s: float) -> Wait[Any]:
+    """A new wait, as one more that waits for a record which is there."""
+    wait.stored, wait.record = done(record), record
+    wait.deadline_s += record.deadline_s - now_s - wait.options.timeout_s
+    if record.is_settled:
+        wait.take(record)
+    return wait
+
+
+def _check(claim: Claim, fingerprint: bytes) -> None:
+    if fingerprint and claim.fingerprint and fingerprint != claim.fingerprint:
+        raise HttpError(
+            422, "this Idempotency-Key was used for another request, with other content"
+        )
 
 
 def _read(entry: Entry | None) -> Claim | None:

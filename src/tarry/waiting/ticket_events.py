@@ -16,6 +16,7 @@ from tarry.waiting.addresses import Addresses
 from tarry.waiting.documents import document
 from tarry.waiting.following import Following
 from tarry.waiting.lot import Lot
+from tarry.waiting.places import Place
 from tarry.waiting.records import DONE, FAILED, WAIT, Record
 
 MAX_VALUE_BYTES: Final = 16 * 1024
@@ -89,7 +90,9 @@ async def ticket_events(
 ) -> AsyncIterator[ServerEvent]:
     """The events of tickets, until all are settled or the server stops."""
     records = [record for _, record in tickets if record is not None]
+    moves = Moves(parking)
     with Following(parking, records) as following:
+        following.hear_moves()
         while True:
             for place, (ticket, first) in enumerate(tickets):
                 if first is None:
@@ -100,17 +103,43 @@ async def ticket_events(
                 record = following.records[first.id]
                 for each in news(record, cursors[place]):
                     cursors[place] = each.rev
-                    told = _document(record, addresses, each)
+                    told = _document(parking, record, addresses, each)
+                    moves.tell(record)
                     yield ServerEvent(told, each.name, _written(cursors))
+                if moves.is_news(record):
+                    told = document(record, addresses, moves.tell(record))
+                    yield ServerEvent(told, "position")
             now = (first and following.records[first.id] for _, first in tickets)
             if parking.is_draining or all(map(is_over, now, cursors)):
                 return
             await following.news()
 
 
-def _document(record: Record, addresses: Addresses, event: News) -> dict[str, Any]:
+class Moves:
+    """What a client has been told of places in queues, of which no revision tells."""
+
+    __slots__ = ("_parking", "_positions")
+
+    def __init__(self, parking: Lot) -> None:
+        self._parking = parking
+        self._positions: dict[str, int | None] = {}
+
+    def is_news(self, record: Record) -> bool:
+        """Whether a job has another place than the client knows."""
+        if record.job is None or record.is_settled:
+            return False
+        return self._parking.place_of(record).position != self._positions.get(record.id)
+
+    def tell(self, record: Record) -> Place:
+        """The place, which the client knows from now on."""
+        place = self._parking.place_of(record)
+        self._positions[record.id] = place.position
+        return place
+
+
+def _document(parking: Lot, record: Record, addresses: Addresses, event: News) -> dict[str, Any]:
     """The document as it was at an event; with the value, unless a function makes another of it."""
-    told = document(record, addresses) | event.changes
+    told = document(record, addresses, parking.place_of(record)) | event.changes
     if told["state"] != FAILED:
         told.pop("failure", None)
     value = record.value

@@ -86,12 +86,19 @@ class TicketRoutes:
             return self._to_result(record, headers)
         if _is_known(exchange, record):
             return Response(None, 304, headers)
-        return Response(document(record, self._addresses), 200, headers)
+        return Response(
+            document(record, self._addresses, self._parking.place_of(record)), 200, headers
+        )
 
     def _page(self, record: Record) -> Response:
         if record.state == DONE:
             return self._to_result(record, NEGOTIATED)
-        source = pages.ticket_page(record, self._addresses, self._parking.clock.wall_s())
+        source = pages.ticket_page(
+            record,
+            self._addresses,
+            self._parking.clock.wall_s(),
+            self._parking.place_of(record),
+        )
         return pages.answer(source, 200, NEGOTIATED)
 
     def _to_result(self, record: Record, headers: dict[str, str]) -> Response:
@@ -156,7 +163,9 @@ class TicketRoutes:
         """Cancel; what is settled already stays as it is."""
         record = await self._cancelled(request, ticket)
         status = 200 if record.is_settled else 202
-        return Response(document(record, self._addresses), status, PRIVATE)
+        return Response(
+            document(record, self._addresses, self._parking.place_of(record)), status, PRIVATE
+        )
 
     async def cancel_by_form(self, request: Request, ticket: str) -> Response:
         """As `cancel`, for what cannot send DELETE: forms, and beacons of a page that is left."""

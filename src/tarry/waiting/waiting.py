@@ -2,13 +2,14 @@
 
 import asyncio
 import typing
+from pathlib import Path
 from typing import Any, Final, Unpack
 
 from tarry.app.binders import BinderContext
 from tarry.app.dispatch import Dispatcher
 from tarry.app.results import to_json
 from tarry.exchange import Exchange
-from tarry.state.opening import open_store
+from tarry.state.opening import DEFAULT_PATH, open_store
 from tarry.state.store import Store
 from tarry.timing import Clock, Duration, SystemClock
 from tarry.waiting import scripts
@@ -65,7 +66,7 @@ class Waiting:
         self._feeds = Feeds(self.parking, self.ledger)
         dispatcher.binders[Wait] = self._injected
         self.lookup = Lookup(self.parking)
-        self._repeats = Repeats(self.parking, self.lookup)
+        self.repeats = Repeats(self.parking, self.lookup)
         tickets = TicketRoutes(self.parking, self.addresses, self.lookup)
         wakes = WakeRoutes(self, self.parking, self.addresses, self.lookup)
         register(dispatcher, prefix, tickets, wakes)
@@ -100,7 +101,7 @@ class Waiting:
         """A new wait; see `App.park`."""
         chosen, kind = wait_options(**options), Any if kind is object else kind
         return (
-            self._repeats.park(kind, chosen) if chosen.durable else self.parking.make(kind, chosen)
+            self.repeats.park(kind, chosen) if chosen.durable else self.parking.make(kind, chosen)
         )
 
     def wake(self, name: str, value: Any) -> Verdict:
@@ -122,6 +123,11 @@ class Waiting:
     def topic(self, name: str, kind: Any, *, keep: int, keep_for: Duration) -> Topic:
         """A topic; see `App.topic`."""
         return Topic(self._feeds, name, value_type(kind), keep=keep, keep_for=keep_for)
+
+    def folder(self, name: str) -> Path | None:
+        """A folder beside the store for what is no entry of it; `None` if that is not in files."""
+        kind, _, path = (self._address or "").partition(":")
+        return Path(path or DEFAULT_PATH).with_name(name) if kind == "sqlite" else None
 
     def open(self) -> None:
         """The application starts, perhaps once more."""

@@ -150,7 +150,7 @@ class Wait(Timed, Deferred, Generic[T]):
         if not is_shared:
             return Verdict(done(is_first))
         here = functools.partial(self._settle_here, outcome)
-        return parking.sharing.change(self, action, here, **self._fields_of(outcome))
+        return parking.sharing.change(self, action, here, **self.fields_of(outcome))
 
     def _settle_here(self, outcome: Outcome) -> bool:
         """Settle it as an object of this process; whether this was the first."""
@@ -162,7 +162,7 @@ class Wait(Timed, Deferred, Generic[T]):
             self._parking.ripen(self)
         return is_first
 
-    def _fields_of(self, outcome: Outcome) -> dict[str, Any]:
+    def fields_of(self, outcome: Outcome) -> dict[str, Any]:
         """What a record has of an outcome."""
         state, payload = outcome
         if state == DONE:
@@ -174,7 +174,7 @@ class Wait(Timed, Deferred, Generic[T]):
         if self.outcome is None:
             return record
         action = ACTIONS[self.outcome[0]]
-        return changed(record, action, now_s, **self._fields_of(self.outcome)) or record
+        return changed(record, action, now_s, **self.fields_of(self.outcome)) or record
 
     def take(self, record: Record) -> None:
         """Look at a newer record; called on the loop."""
@@ -190,9 +190,13 @@ class Wait(Timed, Deferred, Generic[T]):
         if record.state != DONE:
             return record.state, None
         try:
-            return DONE, self.type.read(record.value or b"null")
+            return DONE, self.value_of(record)
         except BadValue as error:
             return FAILED, Failure(500, str(error))
+
+    def value_of(self, record: Record) -> Any:
+        """The value that a record has; raises `BadValue` if it does not fit."""
+        return self.type.read(record.value or b"null")
 
     def give_up(self, state: str) -> None:
         """Let it end here, expired or cancelled, although it may go on for others."""

@@ -35,6 +35,10 @@ OnLoop = Callable[..., bool]
 """Has a function called on the loop with arguments, soon; from any thread.  False without one."""
 
 
+def _nothing_more(_: Record) -> None:
+    """Nobody else wants to know."""
+
+
 class Watching:
     """What is watched in this process.  All but `saw` and `wrote` belongs on the loop."""
 
@@ -45,6 +49,8 @@ class Watching:
         self._takers: dict[str, list[Take]] = {}
         self._lookers: dict[str, Callable[[], None]] = {}
         self._news: deque[Record] = deque()
+        self._to_read: dict[str, None] = {}
+        self.on_job_settled: Take = _nothing_more
         self._stop_listening: Callable[[], None] | None = None
         self._next_sweep_s = NEVER
         self._version = -1
@@ -58,7 +64,14 @@ class Watching:
         takers = self._takers.setdefault(id, [])
         if take not in takers:
             takers.append(take)
-        self._read([id])
+        if not self._to_read:
+            self._on_loop(self._read_new)
+        self._to_read[id] = None
+
+    def _read_new(self) -> None:
+        """Read what is watched since the last turn of the loop: together, and each once."""
+        ids, self._to_read = self._to_read, {}
+        self._read(id for id in ids if id in self._takers)
 
     def unwatch(self, id: str, take: Take) -> None:
         """No longer call it."""
@@ -68,15 +81,18 @@ class Watching:
         if not takers:
             self._takers.pop(id, None)
 
-    def watch_log(self, log: str, look: Callable[[], None]) -> None:
-        """Have `look` called whenever somebody may have written a log, which has one at most."""
+    def watch_key(self, key: str, look: Callable[[], None]) -> None:
+        """Have `look` called whenever somebody may have written a log, or a key of the store.
+
+        Each has one at most that looks.
+        """
         if self._stop_listening is None:
             self._listen()
-        self._lookers[log] = look
+        self._lookers[key] = look
 
-    def unwatch_log(self, log: str) -> None:
+    def unwatch_key(self, key: str) -> None:
         """No longer call what looks at it."""
-        self._lookers.pop(log, None)
+        self._lookers.pop(key, None)
 
     def wrote(self, log: str) -> None:
         """This process has written a log; from any thread."""
@@ -90,9 +106,13 @@ class Watching:
 
     def saw(self, record: Record | None) -> None:
         """This process knows a newer record; from any thread."""
-        if record is not None and record.id in self._takers:
+        if record is None:
+            return
+        if record.id in self._takers:
             self._news.append(record)
             self._tell_soon()
+        if record.job is not None and record.is_settled:
+            self._on_loop(self.on_job_settled, record)
 
     def _tell_soon(self) -> None:
         if not self._is_telling:
@@ -139,7 +159,7 @@ class Watching:
         is_first = self._version < 0
         is_more = not is_first and found.version > self._version
         self._version = found.version
-        self._look_at(*(tuple(self._lookers) if is_first else found.logs))
+        self._look_at(*(tuple(self._lookers) if is_first else (*found.logs, *found.keys)))
         ids = (key.removeprefix(RECORD) for key in found.keys)
         self._read([id for id in ids if id in self._takers])
         if is_more or self._looks_again:
@@ -184,6 +204,7 @@ class Watching:
         self._takers.clear()
         self._lookers.clear()
         self._news.clear()
+        self._to_read.clear()
         # What was to run on the loop will not any more, and the next store counts anew.
         self._is_looking = self._looks_again = self._is_telling = False
         self._version = -1
