@@ -17,6 +17,9 @@ class RawApplication:
     def drain(self):
         pass
 
+    def hurry(self):
+        pass
+
     async def shutdown(self):
         pass
 

@@ -37,6 +37,8 @@ from tarry.app.websockets import WebSocket
 from tarry.application import App
 from tarry.exchange import BodyTooLarge, ClientGone, WebSocketClosed
 from tarry.features.compression import Compression
+from tarry.jobs.job import Job, JobCancelled
+from tarry.jobs.jobs import TooManyJobs
 from tarry.message.cookies import SetCookie
 from tarry.message.headers import Headers
 from tarry.server.listeners import ListenError
@@ -53,10 +55,10 @@ request = _CurrentRequest()
 __all__ = [
     "Answered", "App", "BadParameters", "BadValue", "BinderContext", "Body", "BodyTooLarge",
     "BuildError", "ClientGone", "Compression", "Cookie", "Cookies", "Event", "Events", "File",
-    "Filter", "Form", "FormData", "FormLimits", "Groups", "Header", "Headers", "Html", "HttpError",
-    "Limits", "ListenError", "Path", "Query", "Redirect", "RegistrationError", "Request",
-    "Response", "RouteError", "ScanError", "SendFile", "ServerEvent", "SetCookie", "Stream",
-    "Upload", "Wait", "WaitCancelled", "WaitExpired", "WaitFailed", "WebSocket", "WebSocketClosed",
-    "all_of", "any_of", "controller", "delete", "get", "patch", "post", "put", "request", "route",
-    "safe_filename",
+    "Filter", "Form", "FormData", "FormLimits", "Groups", "Header", "Headers", "Html",
+    "HttpError", "Job", "JobCancelled", "Limits", "ListenError", "Path", "Query", "Redirect",
+    "RegistrationError", "Request", "Response", "RouteError", "ScanError", "SendFile",
+    "ServerEvent", "SetCookie", "Stream", "TooManyJobs", "Upload", "Wait", "WaitCancelled",
+    "WaitExpired", "WaitFailed", "WebSocket", "WebSocketClosed", "all_of", "any_of",
+    "controller", "delete", "get", "patch", "post", "put", "request", "route", "safe_filename",
 ]  # fmt: skip

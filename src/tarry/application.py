@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from urllib.parse import urlencode
 
+from tarry.app.binders import BinderContext
 from tarry.app.dependencies import Provider
 from tarry.app.describe import RouteRow, route_table, site_map
 from tarry.app.dispatch import DEFAULT_MAX_QUEUED, DEFAULT_MAX_THREADS, Dispatcher
@@ -12,17 +13,31 @@ from tarry.app.filters import Filter
 from tarry.app.matching import path_matcher, regexp_matcher
 from tarry.app.params import describe_function
 from tarry.app.registration import Registrar
-from tarry.app.route_options import Registration, RegistrationError, RouteOptions
+from tarry.app.route_options import (
+    Methods,
+    Registration,
+    RegistrationError,
+    RouteOptions,
+)
 from tarry.app.routes import Route
 from tarry.app.websocket_classes import class_endpoint
 from tarry.app.websocket_endpoints import websocket_endpoint
 from tarry.exchange import DEFAULT_MAX_BODY_BYTES, Exchange
+from tarry.jobs.job import Job
+from tarry.jobs.jobs import Jobs
+from tarry.jobs.options import JobKeywords
+from tarry.jobs.quick_worker import DEFAULT_MAX_CHUNK_CHARACTERS, QuickWorker
+from tarry.jobs.runners.importing import check_may_serve
+from tarry.jobs.specs import DEFAULT_MAX_QUEUED as DEFAULT_MAX_QUEUED_JOBS
 from tarry.server.console_log import log_to_terminal
 from tarry.server.settings import ServerSettings
 from tarry.server.worker import ServerHandle, run, serve
+from tarry.state.cache import DEFAULT_DISK_BYTES, DEFAULT_FOLDER, DEFAULT_MEMORY_BYTES, Cache
 from tarry.state.store import Store
-from tarry.timing import Clock, Duration
+from tarry.timing import Clock, Duration, seconds
+from tarry.waiting import scripts
 from tarry.waiting.addresses import DEFAULT_PREFIX
+from tarry.waiting.cached import Caching
 from tarry.waiting.options import ParkKeywords
 from tarry.waiting.parking import DEFAULT_MAX_PARKED
 from tarry.waiting.routes import check_path, is_below
@@ -51,7 +66,9 @@ class App(Registrar):
     you close.  `max_parked` requests may wait, and `max_parked_per_client` of
     one address; beyond that it is 503.  URLs that are handed out begin with
     `base_url`, else with what the client called this server; the addresses of
-    Tarry itself are below `internal`.  With `debug` an unexpected error shows
+    Tarry itself are below `internal`.  The `cache` has `cache_memory_bytes` and
+    files of `cache_disk_bytes` in `cache_folder`, which is made when there is
+    something to keep.  With `debug` an unexpected error shows
     its traceback, to clients on this machine only.
     """
 
@@ -67,6 +84,10 @@ class App(Registrar):
         max_parked_per_client: int | None = None,
         base_url: str = "",
         internal: str = DEFAULT_PREFIX,
+        max_queued_jobs: int = DEFAULT_MAX_QUEUED_JOBS,
+        cache_memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        cache_disk_bytes: int = DEFAULT_DISK_BYTES,
+        cache_folder: str = DEFAULT_FOLDER,
     ) -> None:
         self._dispatcher = Dispatcher(
             max_threads, max_queued, max_body_bytes, debug=debug, source=self
@@ -82,6 +103,13 @@ class App(Registrar):
             base_url=base_url,
             prefix=internal,
         )
+        self._dispatcher.binders[Job] = _no_job_yet
+        self._caching = Caching(
+            Cache(cache_folder, memory_bytes=cache_memory_bytes, disk_bytes=cache_disk_bytes),
+            self._waiting.parking,
+            self._dispatcher.binders,
+        )
+        self.jobs = Jobs(self._waiting, self.cache, max_queued_jobs)
 
     @property
     def clock(self) -> Clock:
@@ -91,6 +119,7 @@ class App(Registrar):
     @clock.setter
     def clock(self, clock: Clock) -> None:
         self._waiting.clock = clock
+        self._caching.cache.clock = clock
 
     def tick(self, *, exactly: bool = False) -> None:
         """Have happen what is due in waiting; for clocks that jump, see `TimerTable.advance`."""
@@ -102,11 +131,18 @@ class App(Registrar):
         Raises:
             Exception: what a function for the event `start` raised.
         """
+        self.jobs.check()
         self._waiting.open()
         await self._dispatcher.startup()
+        self.jobs.open()
+
+    def hurry(self) -> None:
+        """End jobs at once, if the server has begun to stop."""
+        self.jobs.engine.hurry()
 
     async def shutdown(self) -> None:
         """End what was started; called after the last connection has closed."""
+        await self.jobs.close()
         await self._dispatcher.shutdown()
         await self._waiting.close()
 
@@ -196,6 +232,51 @@ class App(Registrar):
 
         return register
 
+    # ---- results that are kept -----------------------------------------------------------
+
+    @property
+    def cache(self) -> Cache:
+        """Where the results of `cached` handlers are kept, and bytes of your own if you like."""
+        return self._caching.cache
+
+    def cached(
+        self,
+        keep: Duration = "1h",
+        *,
+        key: Callable[..., Any] | None = None,
+        section: str | None = None,
+        disk: bool = True,
+    ) -> Callable[[Function], Function]:
+        """Keep what the decorated handler answers; stands below the decorator of its route.
+
+        Who asks the same within `keep` gets the same answer, without a call; of
+        requests that ask it at the same time one makes the call and the others
+        wait for it.  The same are requests with equal arguments, or with an
+        equal result of `key`, a function of the arguments that it names.  Its
+        result may hold a `Path`, which stands for what is in the file, and
+        with `None` nothing is kept.  `section` is the name for `cache.clear`,
+        by default `module:function`; with `disk=False` answers are kept in
+        memory alone.
+
+        Streams, waits, errors and answers with cookies are not kept, and what
+        is set on an injected `Response` is no part of the answer.
+
+        Raises:
+            ValueError: `keep` is no duration, or 0.
+            RegistrationError: an argument that JSON cannot hold, without `key`;
+                a `key` that does not fit; a name and section that are taken.
+        """
+        if callable(keep):
+            raise RegistrationError("cached: write @app.cached(), with parentheses")
+        keep_s = seconds(keep)
+        if not keep_s:
+            raise ValueError("cached: a result that is kept for 0 seconds is not kept")
+
+        def register(function: Function) -> Function:
+            return self._caching.decorate(function, keep_s, key, section, disk=disk)
+
+        return register
+
     # ---- waiting -------------------------------------------------------------------------
 
     def park(self, kind: type[Value] = object, **options: Unpack[ParkKeywords]) -> Wait[Value]:  # type: ignore[assignment]  # because whoever says nothing takes anything
@@ -249,6 +330,75 @@ class App(Registrar):
             TypeError: a type whose values do not come from JSON.
         """
         return self._waiting.topic(name, kind, keep=keep, keep_for=keep_for)
+
+    # ---- jobs ----------------------------------------------------------------------------
+
+    def job(
+        self,
+        *paths: str,
+        methods: Methods = "POST",
+        name: str | None = None,
+        max_body_bytes: int | None = None,
+        quick_worker: bool = False,
+        max_chunk_characters: int = DEFAULT_MAX_CHUNK_CHARACTERS,
+        **options: Unpack[JobKeywords],
+    ) -> Callable[[Function], Function]:
+        """Register the decorated function as a job, and a route that begins it.
+
+        It runs in a thread; with `cpu` in a process of its own, and as an
+        `async def` on the loop.  Its arguments are bound as those of any
+        handler, one annotated with `Job` tells progress, and what it returns
+        is the answer: at once, later on the same connection, or by a ticket.
+        Without a path it is begun by `app.jobs.submit` alone.  The options are
+        those of `tarry.jobs.options.JobOptions`.
+
+        With `quick_worker` the clients of quick_server can use the route, too;
+        results longer than `max_chunk_characters` are sent to them in pieces.
+
+        Raises:
+            RegistrationError: it cannot be a job, or an option cannot be.
+        """
+        if paths and callable(paths[0]):
+            raise RegistrationError("job: write @app.job(), with a path or without one")
+        if quick_worker and not paths:
+            raise RegistrationError("job: quick_worker=True needs a path that its clients call")
+
+        def register(function: Function) -> Function:
+            endpoint = self.jobs.endpoint(function, **options)
+            filters = []
+            if quick_worker:
+                spec, known = self.jobs.spec_of(function), self._dispatcher.binders
+                quick = QuickWorker(
+                    self._waiting, spec, endpoint, known, paths, methods, max_chunk_characters
+                )
+                filters.append(quick.answer)
+            if paths:
+                self.route(
+                    *paths,
+                    methods=methods,
+                    name=name,
+                    max_body_bytes=max_body_bytes,
+                    filters=filters,
+                )(endpoint)
+            return function
+
+        return register
+
+    def link_worker_js(self, path: str, *, classic: bool = False) -> None:
+        """Serve the browser's script, with `Worker` and `waitFor`, at a path of your own as well.
+
+        It is the ES module that is at `/-/tarry.js`, for `import`.  With
+        `classic` it is the script for `<script src=…>`, which defines `tarry`,
+        so that a page has `new tarry.Worker()`.
+
+        Raises:
+            RegistrationError: a path that does not end in `.js` or `.mjs`, has
+                parameters, is below the internal prefix, or is taken.
+        """
+        scripts.check_path(path)
+        name = scripts.CLASSIC if classic else scripts.MODULE
+        options = RouteOptions(methods=("GET",), inline=True)
+        self._add(path, None, scripts.handler(name), options, name)
 
     # ---- filters, errors, events ---------------------------------------------------------
 
@@ -357,6 +507,7 @@ class App(Registrar):
 
     def testing(self, **options: Any) -> "Client":
         """A client that drives this application without sockets; see `tarry.testing.Client`."""
+        check_may_serve()
         from tarry.testing.client import Client  # here, since a server never needs it
 
         return Client(self, **options)
@@ -369,6 +520,7 @@ class App(Registrar):
         `settings` are those of `ServerSettings`: `host`, `port` and so on.  If
         the address cannot be listened on, it says why and exits with status 1.
         """
+        check_may_serve()
         chosen = ServerSettings(**settings)
         log_to_terminal()
         run(self, chosen)
@@ -379,6 +531,7 @@ class App(Registrar):
         Raises:
             ListenError: the address cannot be listened on.
         """
+        check_may_serve()
         await serve(self, ServerSettings(**settings))
 
     def start(self, **settings: Any) -> ServerHandle:
@@ -389,4 +542,9 @@ class App(Registrar):
         Raises:
             ListenError: the address cannot be listened on.
         """
+        check_may_serve()
         return ServerHandle(self, ServerSettings(**{"port": 0, **settings}))
+
+
+def _no_job_yet(_: Exchange, __: BinderContext) -> None:
+    """In the place of the `Job` of a function, which gets it where it runs."""

@@ -56,6 +56,9 @@ class Application(Protocol):
         Connections are not shut yet; answers are still sent for `stop_timeout_s`.
         """
 
+    def hurry(self) -> None:
+        """Called on the loop when a server that stops is told so again: end what is under way."""
+
     async def shutdown(self) -> None:
         """Called after the last connection has closed."""
 

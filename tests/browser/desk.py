@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Annotated, Any
 
-from tarry import App, Event, Html, HttpError, Request, Response
+from tarry import App, Body, Event, Html, HttpError, Request, Response
 from tarry.state.store import Store
 from tarry.waiting.waits import Wait
 
@@ -51,6 +51,8 @@ class Desk:
         self.waits: list[Wait[Any]] = []
         self.streams: list[str] = []
         self.open_streams = 0
+        self.cancels: list[str] = []
+        self.gate = threading.Event()
         self.news = threading.Condition()
         self.handle = self.app = None
         self.port = 0
@@ -79,6 +81,7 @@ class Desk:
     def _app(self) -> App:
         app = App(store=self.store)
         app.on("request", self._note_stream, inline=True)
+        app.on("response", self._note_cancel, inline=True)
         app.add_route("/", lambda: Html(PAGE))
         app.add_route("/quick", lambda: {"answer": 42})
 
@@ -89,6 +92,16 @@ class Desk:
         @app.get("/slow")
         def slow(timeout: float = 60) -> Wait[Any]:
             return self._parked(app.park(Any, durable=True, timeout=timeout))
+
+        @app.post("/job")
+        def job(args: Annotated[dict[str, Any], Body]) -> Wait[Any]:
+            return self._parked(app.park(Any, durable=True))
+
+        @app.post("/gated")
+        def gated() -> Wait[Any]:
+            wait = self._parked(app.park(Any, durable=True))
+            assert self.gate.wait(timeout=15)
+            return wait
 
         @app.get("/picture")
         def of_picture() -> Wait[str]:
@@ -103,6 +116,7 @@ class Desk:
     def _parked(self, wait: Wait[Any]) -> Wait[Any]:
         with self.news:
             self.waits.append(wait)
+            self.news.notify_all()
         return wait
 
     def _note_stream(self, request: Request) -> None:
@@ -117,6 +131,30 @@ class Desk:
         with self.news:
             self.open_streams -= 1
             self.news.notify_all()
+
+    def _note_cancel(self, request: Request) -> None:
+        if request.path.endswith("/cancel"):
+            with self.news:
+                self.cancels.append(request.path.split("/")[-2])
+                self.news.notify_all()
+
+    def until_waits(self, count: int) -> None:
+        """Return when so many waits were asked for, in all."""
+        with self.news:
+            assert self.news.wait_for(lambda: len(self.waits) >= count, timeout=15)
+
+    def until_cancels(self, count: int) -> None:
+        """Return when so many tickets were cancelled by beacon or form, in all."""
+        with self.news:
+            assert self.news.wait_for(lambda: len(self.cancels) >= count, timeout=15)
+
+    def until_stream_of(self, tickets: list[str]) -> None:
+        """Return when all these have been asked for on one stream."""
+        with self.news:
+            assert self.news.wait_for(
+                lambda: any(all(each in query for each in tickets) for query in self.streams),
+                timeout=15,
+            )
 
     def until_streams(self, count: int) -> None:
         """Return when so many streams are open."""

@@ -309,6 +309,24 @@ def test_a_second_wish_to_stop_cuts_at_once(serve, keeping):
     assert server.worker.phase is Phase.CLOSED
 
 
+def test_an_application_hears_of_a_second_wish_to_stop(serve, keeping):
+    class Hurrying(Handling):
+        def hurry(self):
+            self.events.append("hurry")
+
+    server = serve(Hurrying(keeping), stop_timeout_s=1000)
+    with Wire(server.url) as wire:
+        wire.send(GET)
+        server.until(lambda: keeping.exchanges)
+        server.stop_soon()
+        server.until(lambda: server.worker.phase is Phase.DRAINING)
+        assert server.application.events == ["startup", "drain"]
+        server.stop_soon()
+        server.thread.join(5)
+
+    assert server.application.events == ["startup", "drain", "hurry", "shutdown"]
+
+
 def test_stop_can_be_called_by_many():
     async def run():
         worker = Worker(Handling(greet), ServerSettings(port=0, access_log=False))

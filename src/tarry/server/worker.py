@@ -103,6 +103,7 @@ class Worker:
             self._stopping = asyncio.get_running_loop().create_task(self._stop())
         else:
             self._cut()
+            self._application.hurry()
 
     async def stop(self) -> None:
         """Stop: take nothing new, finish what is under way within `stop_timeout_s`, close."""

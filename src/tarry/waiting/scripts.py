@@ -1,18 +1,24 @@
-"""The browser's side of waiting: its script in three forms, served below the internal prefix."""
+"""The browser's side of waiting: its script in three forms, served below the internal prefix.
+
+`waits.js` and `worker.js` are modules of their own, for who works on them; a
+page gets them as one, with one request.
+"""
 
 import functools
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tarry.app.dispatch import Dispatcher
 from tarry.app.request import Request
 from tarry.app.responses import Response
-from tarry.app.route_options import Registration, RouteOptions
+from tarry.app.route_options import Registration, RegistrationError, RouteOptions
 from tarry.message.conditional import evaluate
 
 FOLDER: Final = Path(__file__).with_name("browser")
+PARTS: Final = ("waits.js", "worker.js")
 MODULE: Final = "tarry.js"
 CLASSIC: Final = "tarry.classic.js"
 TYPES: Final = "tarry.d.ts"
@@ -23,17 +29,25 @@ _TYPE_OF: Final = {
     TYPES: "text/plain; charset=utf-8",  # nobody has registered one for TypeScript
 }
 
+_IMPORT: Final = re.compile(rb"^import .*\n+", re.MULTILINE)
+_EXPORT: Final = re.compile(rb"^export .*\n", re.MULTILINE)
+
 
 def script(name: str) -> bytes:
     """The source of one form.
 
-    The classic script is the module within a function that returns, as
-    `tarry`, what the module exports; the module has one `export`, at its end.
+    The module is its parts without what they import from one another; the last
+    part exports what pages get.  The classic script is the module within a
+    function that returns, as `tarry`, what the module exports.
     """
-    if name != CLASSIC:
+    if name == TYPES:
         return FOLDER.joinpath(name).read_bytes()
-    module = script(MODULE).replace(b"\nexport {", b"\nreturn {")
-    return b'var tarry = (() => {\n"use strict"\n' + module + b"})()\n"
+    *parts, last = (_IMPORT.sub(b"", FOLDER.joinpath(part).read_bytes()) for part in PARTS)
+    module = b"".join([*(_EXPORT.sub(b"", part) for part in parts), last])
+    if name == MODULE:
+        return module
+    body = module.replace(b"\nexport {", b"\nreturn {")
+    return b'var tarry = (() => {\n"use strict"\n' + body + b"})()\n"
 
 
 @functools.cache
@@ -47,10 +61,26 @@ def register(dispatcher: Dispatcher, prefix: str) -> None:
     """Add the addresses of the script to those of an application."""
     for name in _TYPE_OF:
         options = RouteOptions(methods=("GET",), inline=True)
-        dispatcher.add(Registration(f"{prefix}/{name}", None, _handler(name), options, MODULE))
+        dispatcher.add(Registration(f"{prefix}/{name}", None, handler(name), options, MODULE))
 
 
-def _handler(name: str) -> Callable[[Request], Response]:
+def check_path(path: Any) -> None:
+    """Refuse what is no path of a script.
+
+    Raises:
+        RegistrationError: no text, one that does not end as scripts do, or one with parameters.
+    """
+    if not isinstance(path, str) or not path.endswith((".js", ".mjs")):
+        raise RegistrationError(
+            f"link_worker_js takes the path of a script, such as '/js/worker.js', not {path!r}"
+        )
+    if {"{", "}", "*"} & {*path}:
+        raise RegistrationError(f"a script has one path, without parameters, not {path!r}")
+
+
+def handler(name: str) -> Callable[[Request], Response]:
+    """A handler that answers with one form of the script."""
+
     def show(request: Request) -> Response:
         source, etag = _answer(name)
         headers = {

@@ -12,8 +12,10 @@ export interface TicketDocument {
   progress: Progress | null
   /** Counts the changes. */
   rev: number
-  /** The place in the queue, if there is one. */
+  /** The place in the queue, from 1 on, if there is one. */
   position: number | null
+  /** Seconds until the result, if the server can tell. */
+  estimate_s?: number | null
   /** When it ends if there is no answer until then, as in HTTP: `Sat, 21 Nov 2026 13:00:00 GMT`. */
   expires: string
   links: { self: string; events: string; result: string; cancel: string }
@@ -30,6 +32,8 @@ export interface Problem extends Partial<TicketDocument> {
 export interface ResumeOptions {
   /** Called with each news of the ticket, in order. */
   onprogress?: (document: TicketDocument) => void
+  /** Called with each line that the work logs; those come by the stream of events alone. */
+  onlog?: (text: string) => void
   /** Cancels as `cancel()` does; the promise is rejected with its reason. */
   signal?: AbortSignal
 }
@@ -47,6 +51,8 @@ export interface WaitOptions extends ResumeOptions {
 export interface Waiting<T> extends Promise<T> {
   /** `null` as long as the server has given none. */
   readonly ticket: string | null
+  /** Where the ticket is read, for `waitFor` or `Worker.follow` in another tab. */
+  readonly ticketUrl: string | null
   /**
    * Ends the wait, here at once and then on the server.  The promise is rejected with a
    * `TarryError` of state `cancelled`.
@@ -74,6 +80,84 @@ export function waitFor<T = any>(address: string | URL, options?: WaitOptions): 
 
 /** Goes on with the wait of a name, after the page was left or reloaded; `null` if there is none. */
 export function resume<T = any>(name: string, options?: ResumeOptions): Waiting<T> | null
+
+export interface WorkerOptions {
+  /** Whether what runs is cancelled on the server when the page is left or reloaded: true. */
+  cancelOnLeave?: boolean
+  /** Whether the title of the page tells how many run, as in `(2x) Title`: true. */
+  title?: boolean
+  /** For pages of one site that use the same names for other things: "worker". */
+  scope?: string
+}
+
+export interface FollowOptions {
+  /** Called with each news of the ticket, in order. */
+  onprogress?: (document: TicketDocument) => void
+  /** Called with each line that the work logs; those come by the stream of events alone. */
+  onlog?: (text: string) => void
+  /** Goes on when the page is left, and can be resumed in this tab: true. */
+  keepOnLeave?: boolean
+}
+
+export interface PostOptions extends FollowOptions {
+  /** Goes on when the page is left, and can be resumed in this tab: not `cancelOnLeave`. */
+  keepOnLeave?: boolean
+  /** Seconds that the server waits for the answer before it gives a ticket: 0. */
+  wait?: number
+  /** As for `fetch`: headers and so on of the request, or a method other than POST. */
+  fetchOptions?: RequestInit
+}
+
+/**
+ * Work on the server under names, one at a time for each name: what begins under a name cancels
+ * what runs under it, and nothing more is heard of that.
+ *
+ * `done` is called with the result, `failed` with what ended it instead, unless the page itself
+ * cancelled or replaced it.  All can be awaited as well; a promise of what was cancelled or
+ * replaced is rejected with a `TarryError` of state `cancelled`.
+ */
+export class Worker {
+  constructor(options?: WorkerOptions)
+
+  /** Sends `args` as JSON to a route. */
+  post<T = any>(
+    name: string,
+    url: string | URL,
+    args?: unknown,
+    done?: ((result: T) => void) | null,
+    failed?: ((error: TarryError) => void) | null,
+    options?: PostOptions,
+  ): Waiting<T>
+
+  /** Follows a ticket that the page got in some other way, such as from another tab. */
+  follow<T = any>(
+    name: string,
+    ticketUrl: string | URL,
+    done?: ((result: T) => void) | null,
+    failed?: ((error: TarryError) => void) | null,
+    options?: FollowOptions,
+  ): Waiting<T>
+
+  /** Goes on with what was kept under a name, after the page was left; `null` if nothing was. */
+  resume<T = any>(
+    name: string,
+    done?: ((result: T) => void) | null,
+    failed?: ((error: TarryError) => void) | null,
+    options?: FollowOptions,
+  ): Waiting<T> | null
+
+  /** Ends what runs under a name, here at once and then on the server; nothing if none does. */
+  cancel(name: string): Promise<void>
+
+  /** Ends all that this worker runs. */
+  cancelAll(): Promise<void>
+
+  /**
+   * Has a function, one for each worker, called with the number of those that run whenever it
+   * changes.  It is -1 after one has failed, until the next begins.
+   */
+  status(callback: (active: number) => void): void
+}
 
 /** What the classic script, /-/tarry.classic.js, defines. */
 export as namespace tarry

@@ -1,15 +1,16 @@
 /**
  * Waits for answers of a Tarry server that come later.
  *
- *     import { waitFor, resume } from "/-/tarry.js"
+ *     import { Worker, resume, waitFor } from "/-/tarry.js"
  *     const result = await waitFor("/render", { onprogress: ({ progress }) => show(progress) })
+ *     new Worker().post("preview", "/render", { frames: 3 }, film => show(film))
  *
  * All waits of a page share one stream of events.  It is read with `fetch`, since an
  * `EventSource` tells neither the status of an answer nor that pings are missing, and cannot
  * say how far the page is when the set of tickets changes.  Where streams do not come through,
  * each ticket is asked for by requests that are answered when there is news.
  *
- * tarry.d.ts describes what is exported.
+ * tarry.d.ts describes what pages get.  waits.js and worker.js are served as one file.
  */
 
 /** Answers that are there within this need no ticket. */
@@ -30,6 +31,8 @@ const POLL_PAUSE_MS = 2000
 const MAX_HELD = 3
 /** The server follows no more tickets on one stream. */
 const MAX_TICKETS = 100
+/** A browser may hold on to the connection of a stream that ends so early, Chromium for 5 s. */
+const MIN_STREAM_MS = 100
 /** Failures in a row after which streams are given up. */
 const MAX_STREAM_FAILURES = 2
 
@@ -61,15 +64,21 @@ class TryAgain extends Error {
 function waitFor(address, options = {}) {
   const wait = new Wait(options)
   wait.begin(new URL(address, location.href))
-  return Object.defineProperties(wait.promise, {
-    ticket: { get: () => wait.ticket },
-    cancel: { value: () => wait.cancel() },
-  })
+  return shown(wait, () => wait.cancel())
 }
 
 function resume(name, options = {}) {
   const address = kept(name)
   return address === null ? null : waitFor(address, { ...options, name })
+}
+
+/** What a page gets of a wait: its promise, and what belongs to it. */
+function shown(wait, cancel) {
+  return Object.defineProperties(wait.promise, {
+    ticket: { get: () => wait.ticket },
+    ticketUrl: { get: () => wait.url && wait.url.href },
+    cancel: { value: cancel },
+  })
 }
 
 // ---- one wait ---------------------------------------------------------------------------
@@ -118,7 +127,8 @@ class Wait {
   }
 
   follow(url) {
-    if (!this.isOpen) return
+    // Cancelled while the ticket was on its way.
+    if (!this.isOpen) return void cancelTicket(url).catch(() => {})
     this.url = url
     keep(this.options.name, url.href)
     watchOf(url).add(this)
@@ -129,10 +139,10 @@ class Wait {
     const isFinal = event === "done" || event in STATUS_OF
     if (!this.isOpen || (!isFinal && document.rev <= this.rev)) return
     this.rev = document.rev ?? this.rev
-    const { onprogress } = this.options
+    const { onprogress, onlog } = this.options
     if (!isFinal) {
       // Not called from here: an error in it is the page's own, and must not end the stream.
-      if (onprogress) queueMicrotask(() => onprogress(document))
+      queueMicrotask(() => (event === "log" ? onlog?.(document.text) : onprogress?.(document)))
     } else if (event !== "done") this.end(this.reject, errorOf(document, event))
     else if ("value" in document) this.end(this.resolve, document.value)
     else watchOf(this.url).fetchResult(this)
@@ -149,13 +159,19 @@ class Wait {
     this.end(this.resolve, isJson(response) || response.status === 204 ? body : response)
   }
 
-  async cancel(reason) {
+  /** End here and on the server, which has `patienceMs` to tell the ticket that is to end. */
+  async cancel(reason, patienceMs = 0) {
     if (!this.isOpen) return
-    this.end(this.reject, reason ?? errorOf({}, "cancelled"))
-    this.asking.abort()
-    if (!this.url) return
-    const response = await fetch(this.url, { method: "DELETE", keepalive: true })
-    if (!response.ok && response.status !== 404) throw new TarryError(response.statusText, response)
+    this.release(reason ?? errorOf({}, "cancelled"))
+    if (this.url) await cancelTicket(this.url)
+    else if (patienceMs) setTimeout(() => this.asking.abort(), patienceMs)
+    else this.asking.abort()
+  }
+
+  /** End here alone.  Who wants that needs no error in the console. */
+  release(reason) {
+    this.promise.catch(() => {})
+    this.end(this.reject, reason)
   }
 
   end(settle, outcome) {
@@ -163,6 +179,7 @@ class Wait {
     this.isOpen = false
     if (this.url) watchOf(this.url).remove(this)
     forget(this.options.name, this.url)
+    this.options.onend?.(settle === this.resolve, outcome)
     settle(outcome)
   }
 }
@@ -188,6 +205,7 @@ class Watch {
     this.failures = 0
     this.pauseMs = MIN_PAUSE_MS
     this.heardAt = 0
+    this.begunAt = -Infinity
     this.running = new AbortController()
     this.isAboutToRun = false
   }
@@ -200,22 +218,28 @@ class Watch {
   remove(wait) {
     this.waits.delete(wait)
     if (!this.waits.size) this.stop()
+    // There is room on the stream for one that was not on it.
+    else if (this.waits.size >= MAX_TICKETS) this.restart()
   }
 
   stop() {
     this.running.abort()
   }
 
-  /** Begin anew, once for all waits that are added now. */
+  /** Begin anew, once for all waits that are added now or soon after another. */
   restart() {
-    this.stop()
     if (this.isAboutToRun) return
     this.isAboutToRun = true
-    queueMicrotask(() => {
+    const begin = () => {
+      this.stop()
       this.isAboutToRun = false
+      this.begunAt = performance.now()
       this.running = new AbortController()
       this.run(this.running.signal)
-    })
+    }
+    const pauseMs = this.begunAt + MIN_STREAM_MS - performance.now()
+    if (pauseMs > 0) setTimeout(begin, pauseMs)
+    else queueMicrotask(begin)
   }
 
   async run(signal) {
@@ -370,6 +394,11 @@ function isTicket(url) {
   return /\/t\/tk_[^/]+$/.test(url.pathname)
 }
 
+async function cancelTicket(url) {
+  const response = await fetch(url, { method: "DELETE", keepalive: true })
+  if (!response.ok && response.status !== 404) throw new TarryError(response.statusText, response)
+}
+
 function isJson(response) {
   return /[/+]json\b/.test(response.headers.get("content-type") ?? "")
 }
@@ -432,4 +461,4 @@ function forget(name, url) {
   if (name && url && kept(name) === url.href) sessionStorage.removeItem(`tarry:${name}`)
 }
 
-export { TarryError, resume, waitFor }
+export { TarryError, Wait, kept, resume, shown, waitFor }

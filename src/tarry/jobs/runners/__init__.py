@@ -1,0 +1,1 @@
+"""What runs jobs: threads, processes, and the loop itself."""
