@@ -90,6 +90,12 @@ def _routes(target: str, *, table: bool) -> int:
     return 0
 
 
+def _mirror_js(destination: str, *, classic: bool, force: bool) -> int:
+    from tarry.commands.mirror import mirror_js
+
+    return mirror_js(destination, classic=classic, force=force)
+
+
 def _version() -> int:
     print(f"tarry {VERSION}")
     return 0
@@ -107,6 +113,12 @@ def _at_desk(action: str, **arguments: Any) -> int:
     return chosen(**arguments)
 
 
+def _ask(**arguments: Any) -> int:
+    from tarry.commands.ask import ask
+
+    return ask(**arguments)
+
+
 # ---- the arguments -------------------------------------------------------------------
 
 
@@ -120,8 +132,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_run(commands)
     _add_routes(commands)
-    _add_waits(commands)
+    _add_lists(commands)
     _add_settling(commands)
+    _add_ask(commands)
+    _add_mirror_js(commands)
     version = commands.add_parser("version", help="print the version", allow_abbrev=False)
     version.set_defaults(command=_version)
     return parser
@@ -162,7 +176,7 @@ def _add_routes(commands: Any) -> None:
     routes.set_defaults(command=_routes)
 
 
-def _add_waits(commands: Any) -> None:
+def _add_lists(commands: Any) -> None:
     waits = commands.add_parser(
         "waits",
         help="list what is waited for",
@@ -170,14 +184,26 @@ def _add_waits(commands: Any) -> None:
         epilog="AGE is how long it has been there, LEFT how long until it expires or is forgotten.",
         allow_abbrev=False,
     )
-    waits.add_argument("--state", help="only those in a state, such as waiting or done")
-    shown = waits.add_mutually_exclusive_group()
+    _add_list(waits, "show_waits")
+    jobs = commands.add_parser(
+        "jobs",
+        help="list what is worked on",
+        description="List what is worked on or waits for its turn, and what was and is kept still.",
+        epilog="A number behind the state is the position in the queue of the group.",
+        allow_abbrev=False,
+    )
+    _add_list(jobs, "show_jobs")
+
+
+def _add_list(command: Any, function: str) -> None:
+    command.add_argument("--state", help="only those in a state, such as waiting or done")
+    shown = command.add_mutually_exclusive_group()
     shown.add_argument(
         "--json", dest="as_json", action="store_true", help="as JSON, with whole tickets"
     )
     shown.add_argument("--watch", action="store_true", help="keep it up to date until Ctrl-C")
-    _add_store(waits)
-    waits.set_defaults(command=functools.partial(_at_desk, "show_waits"))
+    _add_store(command)
+    command.set_defaults(command=functools.partial(_at_desk, function))
 
 
 def _add_settling(commands: Any) -> None:
@@ -207,6 +233,53 @@ def _add_settling(commands: Any) -> None:
             )
         _add_store(parser)
         parser.set_defaults(command=functools.partial(_at_desk, action))
+
+
+def _add_ask(commands: Any) -> None:
+    ask = commands.add_parser(
+        "ask",
+        help="ask a server, and wait for the answer",
+        description="Ask a server and print its answer, however long it takes.",
+        epilog="Ctrl-C cancels the request. What went wrong is told on stderr, with status 1.",
+        allow_abbrev=False,
+    )
+    ask.add_argument("url", metavar="URL", help="of a route, or of a ticket")
+    ask.add_argument(
+        "payload", metavar="JSON", nargs="?", help="what is sent, with POST; - reads it from stdin"
+    )
+    ask.add_argument("--method", help="another one than GET without and POST with JSON")
+    ask.add_argument(
+        "--header",
+        "-H",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="may be repeated",
+    )
+    ask.add_argument("--timeout", metavar="DURATION", help="such as 90s or 2h (no end)")
+    ask.add_argument("--output", "-o", metavar="FILE", help="write the answer there")
+    ask.add_argument("--keep", action="store_true", help="let it go on after Ctrl-C")
+    ask.set_defaults(command=_ask)
+
+
+def _add_mirror_js(commands: Any) -> None:
+    mirror = commands.add_parser(
+        "mirror-js",
+        help="copy the browser's script for a bundler",
+        description="Copy the browser's script and its types, for a bundler or another server.",
+        epilog="A copy is as old as the Tarry that wrote it; the one that is served never is.",
+        allow_abbrev=False,
+    )
+    mirror.add_argument(
+        "destination", metavar="DEST", help="a folder, or a file that ends in .js or .mjs"
+    )
+    mirror.add_argument(
+        "--classic", action="store_true", help="the script that defines tarry, and no ES module"
+    )
+    mirror.add_argument(
+        "--force", action="store_true", help="overwrite files that are no such copies"
+    )
+    mirror.set_defaults(command=_mirror_js)
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:

@@ -1,13 +1,14 @@
-"""The commands that look at waits and settle them: `tarry waits`, `wake`, `fail`, `cancel`."""
+"""The commands that look at waits and jobs, and those that settle them."""
 
 import json
 import shutil
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from tarry.client import Desk, WaitRow
+from tarry.client import Desk, JobRow, WaitRow
+from tarry.commands.printable import printable
 from tarry.commands.tables import table_of
 from tarry.state.store import StoreError
 from tarry.waiting.records import FINAL, OPEN
@@ -24,9 +25,6 @@ PAUSE_S: Final = 0.1
 
 _TICKET_CHARACTERS: Final = 15
 """The prefix and the id: enough to tell tickets apart, and no use without the rest."""
-
-_HEADINGS: Final = ("TICKET", "STATE", "KEY", "PATH", "AGE", "LEFT", "PROGRESS")
-
 
 # ---- settling --------------------------------------------------------------------------------
 
@@ -72,6 +70,15 @@ def _settle(store: str, name: str, settle: Callable[[Desk], bool]) -> int:
 
 def show_waits(*, state: str | None, as_json: bool, watch: bool, store: str) -> int:
     """Print what is waited for."""
+    return _show(_WAITS, state, as_json=as_json, watch=watch, store=store)
+
+
+def show_jobs(*, state: str | None, as_json: bool, watch: bool, store: str) -> int:
+    """Print what is worked on, and what waits for its turn."""
+    return _show(_JOBS, state, as_json=as_json, watch=watch, store=store)
+
+
+def _show(rows_of: "_Rows", state: str | None, *, as_json: bool, watch: bool, store: str) -> int:
     if state is not None and state not in OPEN | FINAL:
         return _told(USAGE, f"a state is one of {', '.join(sorted(OPEN | FINAL))}, not {state}")
     if watch and not sys.stdout.isatty():
@@ -79,19 +86,34 @@ def show_waits(*, state: str | None, as_json: bool, watch: bool, store: str) -> 
 
     def show(desk: Desk) -> int:
         if watch:
-            _watch(desk, state)
-        rows = desk.waits(state)
-        print(_document(rows) if as_json else _table(rows))
+            _watch(desk, lambda: rows_of.table(rows_of.read(desk, state)))
+        rows = rows_of.read(desk, state)
+        print(_document(rows) if as_json else rows_of.table(rows))
         return OK
 
     return _at_desk(store, show)
 
 
-def _document(rows: list[WaitRow]) -> str:
+class _Rows(NamedTuple):
+    """What one command shows."""
+
+    read: Callable[[Desk, str | None], list[Any]]
+    headings: tuple[str, ...]
+    cells: Callable[[Any], tuple[str, ...]]
+    nothing: str
+
+    def table(self, rows: list[Any]) -> str:
+        """The rows for people, the oldest first."""
+        if not rows:
+            return self.nothing
+        return table_of([self.headings, *map(self.cells, sorted(rows, key=lambda r: -r.age_s))])
+
+
+def _document(rows: list[WaitRow] | list[JobRow]) -> str:
     return json.dumps([_members(row) for row in rows], ensure_ascii=False, indent=2)
 
 
-def _members(row: WaitRow) -> dict[str, Any]:
+def _members(row: WaitRow | JobRow) -> dict[str, Any]:
     members = row._asdict()
     progress = row.progress
     if progress is not None:
@@ -99,40 +121,62 @@ def _members(row: WaitRow) -> dict[str, Any]:
     return members
 
 
-def _table(rows: list[WaitRow]) -> str:
-    if not rows:
-        return "nobody waits"
-    return table_of([_HEADINGS, *map(_cells, sorted(rows, key=lambda row: -row.age_s))])
-
-
-def _cells(row: WaitRow) -> tuple[str, ...]:
+def _cells_of_wait(row: WaitRow) -> tuple[str, ...]:
     return (
         _shown(row.ticket),
         row.state,
-        _printable(row.key),
-        _printable(row.path),
+        printable(row.key),
+        printable(row.path),
         _duration(row.age_s),
         _duration(row.left_s),
         _progress(row),
     )
 
 
-def _progress(row: WaitRow) -> str:
+def _cells_of_job(row: JobRow) -> tuple[str, ...]:
+    state = "cancelling" if row.is_cancelling else row.state
+    return (
+        _shown(row.ticket),
+        state if row.position is None else f"{state} {row.position}",
+        printable(row.job),
+        printable(row.group),
+        str(row.attempt),
+        _duration(row.age_s),
+        _duration(row.left_s),
+        _progress(row),
+    )
+
+
+_WAITS: Final = _Rows(
+    lambda desk, state: desk.waits(state),
+    ("TICKET", "STATE", "KEY", "PATH", "AGE", "LEFT", "PROGRESS"),
+    _cells_of_wait,
+    "nobody waits",
+)
+_JOBS: Final = _Rows(
+    lambda desk, state: desk.jobs(state),
+    ("TICKET", "STATE", "JOB", "GROUP", "ATTEMPT", "AGE", "LEFT", "PROGRESS"),
+    _cells_of_job,
+    "there are no jobs",
+)
+
+
+def _progress(row: WaitRow | JobRow) -> str:
     progress = row.progress
     if progress is None:
         return ""
     at = "" if progress.at is None else f"{progress.at:g}"
     of = "" if progress.of is None else f"/{progress.of:g}"
-    return f"{at}{of} {_printable(progress.text)}".strip()
+    return f"{at}{of} {printable(progress.text)}".strip()
 
 
-def _watch(desk: Desk, state: str | None) -> None:
+def _watch(desk: Desk, table: Callable[[], str]) -> None:
     """Show the table in place, until Ctrl-C; soon after news, and each second."""
     height = 0
     with desk.news() as news:
         while True:
             news.clear()
-            lines = _table(desk.waits(state)).splitlines()
+            lines = table().splitlines()
             size = shutil.get_terminal_size()
             if len(lines) >= size.lines:
                 lines[size.lines - 2 :] = [f"… and {len(lines) - size.lines + 2} more"]
@@ -151,12 +195,7 @@ def _watch(desk: Desk, state: str | None) -> None:
 def _shown(name: str) -> str:
     """A name without what makes it a secret."""
     is_secret = name.startswith(("tk_", "wk_"))
-    return f"{name[:_TICKET_CHARACTERS]}…" if is_secret else _printable(name)
-
-
-def _printable(text: str | None) -> str:
-    """A text that does nothing to a terminal."""
-    return "".join(each if each.isprintable() else "\ufffd" for each in text or "")
+    return f"{name[:_TICKET_CHARACTERS]}…" if is_secret else printable(name)
 
 
 def _duration(duration_s: float) -> str:

@@ -13,17 +13,28 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
+from tarry.jobs.job_waits import plain_value
+from tarry.jobs.queues import Queue
+from tarry.jobs.rows import JobRow, job_rows, read_queues
 from tarry.state.opening import open_existing_store
 from tarry.state.store import Store
 from tarry.timing import NEVER, Clock, Duration, SystemClock, seconds
 from tarry.waiting.errors import WaitCancelled, WaitExpired, WaitFailed
 from tarry.waiting.futures import chain, done, then
 from tarry.waiting.ledger import Ledger, Settled
-from tarry.waiting.records import CANCELLED, FAILED, Failure, Progress, Record
+from tarry.waiting.records import (
+    ANSWER,
+    CANCELLED,
+    FAILED,
+    Failure,
+    Progress,
+    Record,
+    decode_answer,
+)
 from tarry.waiting.rows import WaitRow, row_of
 from tarry.waiting.values import value_type
 
-__all__ = ["AsyncDesk", "Desk", "UnknownWait", "WaitRow"]
+__all__ = ["AsyncDesk", "Desk", "JobRow", "UnknownWait", "WaitRow"]
 
 POLL_S: Final = 0.5
 """How often a desk that waits looks without having been nudged, as a nudge can be lost."""
@@ -112,6 +123,15 @@ class _Counter:
     def _rows(self, page: list[Record], state: str | None) -> Iterator[WaitRow]:
         now_s = self._clock.wall_s()
         return (row_of(each, now_s) for each in page if state in (None, each.state))
+
+    def _queues(self) -> Future[dict[str, Queue]]:
+        return read_queues(self._store)
+
+    def _job_rows(
+        self, page: list[Record], queues: dict[str, Queue], state: str | None
+    ) -> Iterator[JobRow]:
+        rows = job_rows(page, queues, self._clock.wall_s())
+        return (row for row in rows if state in (None, row.state))
 
     # ---- waiting -------------------------------------------------------------------------
 
@@ -219,8 +239,21 @@ class Desk(_Counter):
             page = self._page(page[-1].id).result()
         return rows
 
+    def jobs(self, state: str | None = None) -> list[JobRow]:
+        """All jobs that the store has, or those in one state."""
+        rows: list[JobRow] = []
+        queues = self._queues().result()
+        page = self._page("").result()
+        while page:
+            rows += self._job_rows(page, queues, state)
+            page = self._page(page[-1].id).result()
+        return rows
+
     def wait(self, name: str, timeout: Duration | None = None) -> Any:
         """Wait until a wait is settled, given its ticket or key; its value, as JSON has it.
+
+        An answer that is no JSON is text, bytes, or the path of a file; what is
+        none of these is a `Response`.
 
         Raises:
             WaitExpired, WaitCancelled, WaitFailed: it was settled without a value.
@@ -301,6 +334,16 @@ class AsyncDesk(_Counter):
             page = await asyncio.wrap_future(self._page(page[-1].id))
         return rows
 
+    async def jobs(self, state: str | None = None) -> list[JobRow]:
+        """See `Desk.jobs`."""
+        rows: list[JobRow] = []
+        queues = await asyncio.wrap_future(self._queues())
+        page = await asyncio.wrap_future(self._page(""))
+        while page:
+            rows += self._job_rows(page, queues, state)
+            page = await asyncio.wrap_future(self._page(page[-1].id))
+        return rows
+
     async def wait(self, name: str, timeout: Duration | None = None) -> Any:
         """See `Desk.wait`."""
         deadline_s, record = self._deadline_s(timeout), None
@@ -341,4 +384,6 @@ def _value_of(record: Record) -> Any:
         raise WaitCancelled
     if record.value is None:
         raise WaitExpired
+    if record.kind == ANSWER:
+        return plain_value(decode_answer(record.value))
     return json.loads(record.value)
