@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.contenders import Contender, contender_table
+from benchmarks.jobs import NAME as JOBS
+from benchmarks.jobs import TITLE as JOBS_TITLE
+from benchmarks.jobs import jobs_document, jobs_text, measure_jobs
 from benchmarks.load import missing_tools
 from benchmarks.machine import choose_cores, machine_facts, raise_open_files_limit
 from benchmarks.measure import Settings, measure_row
@@ -34,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         rows = choose_rows(options.rows)
         with_routing = ROUTING in chosen_row_names(options.rows)
+        with_jobs = JOBS in chosen_row_names(options.rows)
         contenders = choose_contenders(options.contenders)
     except LookupError as error:
         return fail(str(error.args[0]))
@@ -50,11 +54,15 @@ def main(arguments: list[str] | None = None) -> int:
     routing = measure_routing() if with_routing else []
     if routing:
         print(routing_text(routing), end="\n\n", flush=True)
+    jobs = measure_jobs(settings.rounds, settings.cores, say) if with_jobs else []
+    if jobs:
+        print(jobs_text(jobs), end="\n\n", flush=True)
     results = measure(rows, contenders, settings)
     if options.json:
         versions = {one.name: one.versions() for one in contenders}
         result = document(results, settings, facts, versions, date)
         result[ROUTING] = [asdict(cost) for cost in routing]
+        result[JOBS] = jobs_document(jobs)
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0
 
@@ -99,8 +107,8 @@ def choose_rows(names: str | None) -> list[Row]:
 
 
 def chosen_row_names(names: str | None) -> set[str]:
-    """The names of rows in a comma list, and of what is measured without a server."""
-    return chosen_names("row", names, [*(row.name for row in ROWS), ROUTING])
+    """The names of rows in a comma list, and of what is measured in another way."""
+    return chosen_names("row", names, [*(row.name for row in ROWS), ROUTING, JOBS])
 
 
 def choose_contenders(names: str | None) -> list[Contender]:
@@ -150,6 +158,7 @@ def listing() -> str:
     lines = ["rows:"]
     lines += [f"  {row.name:23} {row.title}" for row in ROWS]
     lines.append(f"  {ROUTING:23} {ROUTING_TITLE}")
+    lines.append(f"  {JOBS:23} {JOBS_TITLE}")
     lines.append("contenders:")
     for one in contender_table():
         versions = ", ".join(f"{name} {version}" for name, version in one.versions().items())

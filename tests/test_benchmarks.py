@@ -7,6 +7,9 @@ import pytest
 
 from benchmarks.__main__ import choose_contenders, choose_rows, main
 from benchmarks.contenders import Contender, contender_table
+from benchmarks.jobs import JobsResult, jobs_document, jobs_text
+from benchmarks.jobs import contender_table as jobs_contenders
+from benchmarks.jobs_figures import JobsSample
 from benchmarks.load import Load, LoadFailed, parse_h2load, parse_wrk, percentile
 from benchmarks.machine import Cores, parse_core_list
 from benchmarks.measure import Settings, sample_of
@@ -252,3 +255,42 @@ class TestMachine:
 
     def test_a_process_that_is_gone_used_nothing(self):
         assert stat_cpu_seconds([]) == 0
+
+
+class TestJobs:
+    def results(self) -> list[JobsResult]:
+        pool = JobsResult("thread-pool", "thread-pool", [JobsSample(9000.0, 40.0, 80.0, 500.0)])
+        tarry = JobsResult(
+            "tarry-threads", "thread-pool", [JobsSample(2000.0, 400.0, 240.0, 999.0)]
+        )
+        quick = JobsResult("quick_server", "quick_server", problem="not installed: quick-server")
+        return [pool, tarry, quick]
+
+    def test_table(self):
+        assert jobs_text(self.results()).splitlines()[1:] == [
+            "  contender                 jobs/s  CPU µs/job    p50 µs    p99 µs"
+            "   CPU and p50 beside",
+            "  thread-pool                9 000          40        80       500",
+            "  tarry-threads              2 000         400       240       999"
+            "   10 x, 3 x thread-pool",
+            "  quick_server: not installed: quick-server",
+        ]
+
+    def test_ratio_is_the_median_of_the_rounds(self):
+        one = JobsResult("a", "b", [JobsSample(1, cost) for cost in (15.0, 20.0, 30.0)])
+        other = JobsResult("b", "b", [JobsSample(1, cost) for cost in (10.0, 8.0, 20.0)])
+        assert one.ratio(other, "cpu_us") == 1.5
+
+    def test_document_is_json_with_every_sample(self):
+        made = jobs_document(self.results())
+        assert json.loads(json.dumps(made)) == made
+        assert made[1]["samples"][0]["cpu_us"] == 400.0
+
+    def test_each_is_compared_with_somebody_who_takes_part(self):
+        table = jobs_contenders()
+        assert {one.beside for one in table} <= {one.name for one in table}
+
+    def test_a_store_in_a_file_lies_in_the_folder_of_the_round(self, tmp_path):
+        one = next(each for each in jobs_contenders() if each.name == "tarry-post-sqlite")
+        command = one.command_line(8000, ROWS[0], tmp_path)
+        assert command[-2:] == ["8000", f"sqlite:{tmp_path}/state.db"]
