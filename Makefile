@@ -33,7 +33,7 @@ types: $(VENV)/.stamp-test  ## mypy --strict
 layers: $(VENV)/.stamp-test  ## who may import whom
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/tools
 
-unit: $(VENV)/.stamp-test $(VENV)/.stamp-chromium  ## all tests; ARGS='-k name' picks some
+unit: $(VENV)/.stamp-test $(VENV)/.stamp-programs  ## all tests; ARGS='-k name' picks some
 	$(BIN)/python -m pytest $(ARGS)
 
 # Refusing bad input must not hang on `assert`.  The variable, unlike -O, also reaches the
@@ -70,6 +70,6 @@ $(VENV)/.stamp-test: $(VENV)/.stamp-venv pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/.stamp-run
 
-$(VENV)/.stamp-chromium: $(VENV)/.stamp-venv
-	@tools/get-chromium
+$(VENV)/.stamp-programs: $(VENV)/.stamp-venv
+	@tools/get-programs
 	@touch $@

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -67,6 +68,7 @@ def programs():
 def run(code):
     """Run a program as a module that is imported."""
     module = ModuleType("program")
+    sys.modules[module.__name__] = module  # where jobs are found again by their names
     # The asserts of a program count under `python -O`, too.
     exec(compile(code, "<document>", "exec", dont_inherit=True, optimize=0), vars(module))
     return module
@@ -129,7 +131,7 @@ def test_each_howto_on_writing_an_application_asks_it():
     asking = {str(case.id).split()[0] for case in programs_that_ask()}
 
     assert "README.md" in asking
-    for name in ("routing", "handlers", "bodies", "filters", "answers"):
+    for name in ("routing", "handlers", "bodies", "filters", "answers", "caching", "jobs"):
         assert f"docs/howto/{name}.md" in asking
     arrows = sum(case.values[0].count(" → ") for case in programs())
     assert arrows == sum(len(ASKED.findall(case.values[0])) for case in programs())
