@@ -14,7 +14,10 @@ from tarry import App, Upload
 from tarry.jobs.folders import FRESH_S, Folders
 from tarry.jobs.job import Job
 from tarry.jobs.jobs import CLEARING_S
+from tarry.state.memory import MemoryStore
+from tarry.state.store import StoreBusy
 from tarry.testing import JumpingClock
+from tarry.waiting.futures import failed
 
 UPLOAD = (
     b"--b\r\n"
@@ -193,3 +196,17 @@ def test_it_can_be_used_again_after_the_end():
 
     assert folders.base != before
     folders.close()
+
+
+def test_a_store_that_cannot_be_read_keeps_the_folders(tmp_path, monkeypatch, caplog):
+    store = MemoryStore()
+    app = app_with_files(tmp_path, store)
+    with app.testing(clock=JumpingClock(wall_s=time.time())) as client:
+        assert client.post("/lasting").status == 200
+        grown_old(*app.jobs.folder.iterdir())
+        monkeypatch.setattr(store, "get", lambda *keys: failed(StoreBusy("somebody has it")))
+        clear(client)
+        until(client, lambda: "cannot be removed now: somebody has it" in caplog.text)
+        monkeypatch.undo()
+        assert [*app.jobs.folder.iterdir()]
+    store.close()

@@ -29,7 +29,7 @@ from tarry.state.store import StoreError
 from tarry.waiting.answers import restored
 from tarry.waiting.errors import StoreUnavailable
 from tarry.waiting.nodes import this_process
-from tarry.waiting.records import KeptAnswer, KeptFile, Record
+from tarry.waiting.records import DamagedRecord, KeptAnswer, KeptFile, Record
 from tarry.waiting.repeats import joined, may_repeat
 from tarry.waiting.tokens import new_id, new_secret
 from tarry.waiting.values import value_type
@@ -287,7 +287,11 @@ class Jobs:
         ids = await self._parking.lanes.in_thread(self._folders.old)
         if not ids:
             return
-        found = await asyncio.wrap_future(self._waiting.ledger.read(*ids))
+        try:
+            found = await asyncio.wrap_future(self._waiting.ledger.read(*ids))
+        except (StoreError, DamagedRecord) as error:
+            logger.warning("the folders of forgotten jobs cannot be removed now: %s", error)
+            return
         self._clear([id for id, record in zip(ids, found, strict=True) if record is None])
 
     def _clear(self, ids: list[str]) -> None:
