@@ -131,15 +131,6 @@ def test_who_is_unknown_here_lets_others_pass_but_not_those_of_its_slot():
     assert next_id(queue, limit=5, known={*KNOWN, "elsewhere"}) == "a"
 
 
-def test_the_next_to_be_ready_is_the_earliest_of_those_that_are_not():
-    queue = Queue()
-    for id, ready_s in [("a", NOW_S), ("b", NOW_S + 7), ("c", NOW_S + 3), ("d", 0.0)]:
-        queue = entered(queue, Queued(id, "work", None, ready_s))
-
-    assert queues.next_ready_s(queue, NOW_S) == NOW_S + 3
-    assert queues.next_ready_s(queue, NOW_S + 7) is None
-
-
 # ---- running -------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from tarry.app.spool import Spool
 from tarry.app.uploads import Upload
 from tarry.message.headers import Headers
 from tarry.message.multipart import PartHead
-from tarry.waiting.records import DamagedRecord
+from tarry.waiting.records import decoded
 from tarry.waiting.values import value_type
 
 UPLOADS: Final = (Upload, list[Upload])
@@ -64,15 +64,8 @@ _order: Final = msgspec.msgpack.Decoder(Order).decode
 
 
 def decode_order(data: bytes) -> Order:
-    """An order from a store.
-
-    Raises:
-        DamagedRecord: it is none.
-    """
-    try:
-        return _order(data)
-    except msgspec.DecodeError as error:
-        raise DamagedRecord(f"the store has an order that cannot be read: {error}") from error
+    """An order from a store; raises what `decoded` does."""
+    return decoded(_order, data, "an order")
 
 
 def argument(annotation: Any, value: Any) -> JsonArgument | RawArgument:

@@ -13,7 +13,7 @@ import msgspec
 
 from tarry.timing import NEVER
 from tarry.waiting.places import Place
-from tarry.waiting.records import DamagedRecord
+from tarry.waiting.records import decoded
 
 FIRST_PAUSE_S: Final = 1.0
 """How long a job that has failed waits for its next attempt; twice as long after each."""
@@ -62,15 +62,8 @@ _queue: Final = msgspec.msgpack.Decoder(Queue).decode
 
 
 def decode_queue(data: bytes) -> Queue:
-    """A queue from a store.
-
-    Raises:
-        DamagedRecord: it is none.
-    """
-    try:
-        return _queue(data)
-    except msgspec.DecodeError as error:
-        raise DamagedRecord(f"the store has a queue that cannot be read: {error}") from error
+    """A queue from a store; raises what `decoded` does."""
+    return decoded(_queue, data, "a queue")
 
 
 # ---- going in ----------------------------------------------------------------------------
@@ -124,11 +117,6 @@ def next_of(
         if entry.slot is not None:
             slots.add(entry.slot)  # those of one slot keep their order
     return None
-
-
-def next_ready_s(queue: Queue, now_s: float) -> float | None:
-    """When somebody who waits for another attempt may begin; `None` if there is nobody."""
-    return min((each.ready_s for each in queue.waiting if each.ready_s > now_s), default=None)
 
 
 def begun(queue: Queue, entry: Queued, attempt: int, node: str, now_s: float) -> Queue:

@@ -207,7 +207,12 @@ class DamagedRecord(Exception):
     """A store gave back what no version of Tarry has written there."""
 
 
-def _decoded(decode: Callable[[bytes], Decoded], data: bytes, what: str) -> Decoded:
+def decoded(decode: Callable[[bytes], Decoded], data: bytes, what: str) -> Decoded:
+    """What a store has; `what` is a name for it in messages, as in "a wait".
+
+    Raises:
+        DamagedRecord: it is none.
+    """
     try:
         return decode(data)
     except msgspec.DecodeError as error:
@@ -220,22 +225,22 @@ def decode_record(data: bytes) -> Record:
     Raises:
         DamagedRecord: it is none.
     """
-    return _decoded(_record, data, "a wait")
+    return decoded(_record, data, "a wait")
 
 
 def decode_pointer(data: bytes) -> Pointer:
     """What stands under a key; raises what `decode_record` does."""
-    return _decoded(_pointer, data, "a key")
+    return decoded(_pointer, data, "a key")
 
 
 def decode_answer(data: bytes) -> KeptAnswer | KeptFile:
     """An answer that was kept; raises what `decode_record` does."""
-    return _decoded(_answer, data, "an answer")
+    return decoded(_answer, data, "an answer")
 
 
 def decode_claim(data: bytes) -> Claim:
     """Who a key of requests belongs to; raises what `decode_record` does."""
-    return _decoded(_claim, data, "a claim")
+    return decoded(_claim, data, "a claim")
 
 
 def changed(record: Record, action: str, now_s: float, **fields: Any) -> Record | None:
